@@ -1,0 +1,1 @@
+"""The data room: photographs become training batches in the order collect -> curate -> split -> pack."""

@@ -1,0 +1,225 @@
+"""The manifest: one CSV row an image, checked as a whole before anything is trained on it.
+
+A data set is a folder with ``manifest.csv`` and its images. The file is UTF-8, comma-separated, with a header. It needs
+the columns ``image_id``, ``file`` (relative to the folder, with forward slashes) and ``label``. Known and optional are
+``species, group, source_url, record, licence, attribution, sha256, hybrid, label_conflict``; others are kept as they are.
+Every value is text and an absent value is the empty string, so a label such as "NA" stays a label.
+
+``group`` names what a split must not separate: photographs of one specimen, one occurrence or near-duplicates. An image
+without a group is a group of its own.
+"""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+MANIFEST = "manifest.csv"
+REQUIRED = ("image_id", "file", "label")
+FLAGS = ("hybrid", "label_conflict")
+SHOWN = 20  # problems listed in a message; the rest is counted
+
+# Absolute, on a Windows drive, with a backslash or a NUL, or climbing out by "..".
+_UNSAFE_PATH = re.compile(r"^/|^[A-Za-z]:|\\|\0|(?:^|/)\.\.(?:/|$)")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class DataError(ValueError):
+    """What is wrong with a data set, all at once, and how to mend it.
+
+    ``problems`` holds every problem; the message shows the first 20, a count of the rest, and the cure.
+    """
+
+    def __init__(self, problems: str | Iterable[str], cure: str = "") -> None:
+        self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
+        shown = self.problems[:SHOWN]
+        if len(self.problems) > SHOWN:
+            shown.append(f"... and {len(self.problems) - SHOWN} more")
+        if len(self.problems) > 1:
+            shown = [f"{len(self.problems)} problems:", *(f"  {line}" for line in shown)]
+        super().__init__("\n".join([*shown, *([cure] if cure else [])]))
+
+
+def read_manifest(folder: str | Path) -> pd.DataFrame:
+    """Read and check ``folder/manifest.csv``.
+
+    Returns a frame with one row an image in file order, all columns text, ``group`` always filled and ``sha256`` (where
+    given) in lower case. Raises `DataError` with every problem found, each with its line number: a missing folder or
+    manifest, bad encoding, missing columns, ragged rows, empty or repeated ``image_id``, empty, repeated, unsafe or
+    missing files (a path or a symbolic link must not lead outside the folder), malformed checksums and flags.
+    """
+    folder = Path(folder)
+    header, rows, lines, problems = _parse(_read_text(folder))
+    missing = [column for column in REQUIRED if column not in header]
+    repeated = sorted({column for column in header if header.count(column) > 1})
+    if missing or repeated:
+        found = [f"missing column: {column} (found: {','.join(header)})" for column in missing]
+        found += [f"column occurs twice: {column}" for column in repeated]
+        raise DataError(found, f"Mend the first line of {folder / MANIFEST}; columns are separated by commas.")
+    if not rows and not problems:
+        raise DataError(f"{folder / MANIFEST} has a header but no rows", "Write one row for each image.")
+
+    table = pd.DataFrame(rows, columns=header, dtype=str)
+    problems += _check_values(table, lines)
+    problems += _check_files(folder, table["file"].tolist(), lines)
+    if problems:
+        ordered = [f"line {line}: {text}" for line, text in sorted(problems, key=lambda problem: problem[0])]
+        raise DataError(ordered, f"Mend or delete these rows of {folder / MANIFEST}.")
+
+    if "group" not in table:
+        table["group"] = ""
+    table["group"] = table["group"].where(table["group"] != "", table["image_id"])
+    if "sha256" in table:
+        table["sha256"] = table["sha256"].str.lower()
+    return table
+
+
+def select(manifest: pd.DataFrame, *, min_images: int) -> pd.DataFrame:
+    """Keep the rows fit for supervised training.
+
+    Drops, in this order, rows with an empty ``label``, with ``hybrid`` = 1, with ``label_conflict`` = 1, and rows of
+    labels left with fewer than `min_images` images. The index is reset; ``.attrs["dropped"]`` maps each rule to the rows
+    it dropped. Raises `DataError` if `min_images` is below 7, or if fewer than two labels remain.
+    """
+    if 15 * min_images // 100 < 1:
+        raise DataError(
+            f"min_images is {min_images}: below 7 images a species gets floor(0.15 n) = 0 test images",
+            "Use min_images of 7 or more.",
+        )
+    dropped: dict[str, int] = {}
+
+    def drop(table: pd.DataFrame, rule: str, bad: pd.Series) -> pd.DataFrame:
+        dropped[rule] = int(bad.sum())
+        return table[~bad]
+
+    kept = drop(manifest, "no_label", manifest["label"] == "")
+    for flag in FLAGS:
+        if flag in kept:
+            kept = drop(kept, flag, kept[flag] == "1")
+    kept = drop(kept, "too_few_images", kept.groupby("label")["label"].transform("size") < min_images)
+
+    labels = kept["label"].unique()
+    if len(labels) < 2:
+        left = f"only one label is left ({labels[0]})" if len(labels) else "no row is left"
+        counts = ", ".join(f"{rule} {count}" for rule, count in dropped.items())
+        raise DataError(
+            f"{left} of {len(manifest)} rows; rows dropped: {counts}",
+            f"A classifier needs two labels: lower min_images (now {min_images}) or add images.",
+        )
+    kept = kept.reset_index(drop=True)
+    kept.attrs["dropped"] = dropped
+    return kept
+
+
+def _read_text(folder: Path) -> str:
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder", f"Name the folder which holds {MANIFEST} and its images.")
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise DataError(f"{folder} holds no {MANIFEST}", "Name another folder, or write a manifest for its images.")
+    content = path.read_bytes()
+    if not content.strip():
+        raise DataError(f"{path} is empty", f"Write the header {','.join(REQUIRED)} and a row for each image.")
+    try:
+        return content.decode("utf-8-sig")  # spreadsheets put a byte order mark in front
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path} is not UTF-8 (line {line})", "Save it again as CSV in UTF-8.") from None
+
+
+def _parse(text: str) -> tuple[list[str], list[list[str]], list[int], list[tuple[int, str]]]:
+    """Header, rows as wide as the header, the line each row starts on, and (line, problem) of the others."""
+    # strict: an unclosed quote would otherwise swallow the rest of the file without a word.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] = []
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    problems: list[tuple[int, str]] = []
+    line = 1
+    try:
+        for row in reader:
+            if not header:
+                header = row
+            elif len(row) == len(header):
+                rows.append(row)
+                lines.append(line)
+            elif row:  # blank lines are no rows
+                problems.append((line, f"{len(row)} values where the header has {len(header)} columns"))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        problems.append((line, f"not readable as CSV from here on ({error})"))
+    return header, rows, lines, problems
+
+
+def _check_values(table: pd.DataFrame, lines: Sequence[int]) -> list[tuple[int, str]]:
+    problems: list[tuple[int, str]] = []
+
+    def report(bad: Iterable[bool], column: str, text: str) -> None:
+        for row in np.flatnonzero(np.asarray(bad, dtype=bool)):
+            problems.append((lines[row], f"{column} {text.format(table[column].iat[row])}"))
+
+    # Two spellings of one label that differ by a space would become two species.
+    for column in ("image_id", "label"):
+        report(table[column] != table[column].str.strip(), column, "{0!r} begins or ends with white space")
+    for column in ("image_id", "file"):
+        report(table[column] == "", column, "is empty")
+    _report_repeats(table["image_id"].tolist(), "image_id", lines, problems)
+    _report_repeats([os.path.normpath(name) if name else "" for name in table["file"]], "file", lines, problems)
+    if "sha256" in table:
+        bad = [value != "" and not _SHA256.fullmatch(value) for value in table["sha256"]]
+        report(bad, "sha256", "{0!r} is not 64 hexadecimal digits")
+    for flag in FLAGS:
+        if flag in table:
+            report(~table[flag].isin(["", "0", "1"]), flag, "{0!r} is not 0, 1 or empty")
+    return problems
+
+
+def _report_repeats(values: list[str], column: str, lines: Sequence[int], problems: list[tuple[int, str]]) -> None:
+    first_line: dict[str, int] = {}
+    for line, value in zip(lines, values, strict=True):
+        earlier = first_line.setdefault(value, line)
+        if value and earlier != line:
+            problems.append((line, f"{column} {value!r} stands on line {earlier} already"))
+
+
+def _check_files(folder: Path, files: list[str], lines: Sequence[int]) -> list[tuple[int, str]]:
+    """Unsafe and missing files. Each sub-folder is listed once, which is far cheaper than a look at every file."""
+    problems: list[tuple[int, str]] = []
+    rows_in: dict[str, list[int]] = {}
+    for row, file in enumerate(files):
+        if _UNSAFE_PATH.search(file):
+            problems.append((lines[row], f"file {file!r} is not a path inside the folder"))
+        elif file:
+            rows_in.setdefault(file.rpartition("/")[0], []).append(row)
+
+    root = os.path.realpath(folder)
+    for parent, rows in rows_in.items():
+        directory = os.path.join(root, parent)
+        plain: set[str] = set()
+        if _inside(root, directory):
+            try:
+                with os.scandir(directory) as entries:
+                    plain = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
+            except OSError:
+                pass  # each file is then looked at by itself
+        for row in rows:
+            name = files[row].rpartition("/")[2]
+            if name in plain:
+                continue
+            # A link, a missing file, or a name the file system spells in another Unicode form.
+            path = os.path.join(directory, name)
+            if not _inside(root, path):
+                problems.append((lines[row], f"file {files[row]!r} leads outside the folder by a symbolic link"))
+            elif not os.path.isfile(path):
+                problems.append((lines[row], f"file {files[row]!r} is missing or not a file"))
+    return problems
+
+
+def _inside(root: str, path: str) -> bool:
+    real = os.path.realpath(path)
+    return real == root or real.startswith(os.path.join(root, ""))

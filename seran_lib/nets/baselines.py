@@ -1,0 +1,51 @@
+"""The networks the paper compares with, from timm, at any width: ResNet-101/152, SE-ResNet-101, SENet-154.
+
+timm scales the stages but not the 7x7 stem, so the stem is narrowed here; everything else is timm's own network.
+All of them start without a zeroed last batch normalisation, as in 2019 and as our own networks do: that newer habit
+is a recipe, compared later as one.
+"""
+
+import timm
+from timm.models.resnet import ResNet
+from torch import nn
+
+from .network import scaled
+
+TIMM_NAMES = {
+    "resnet101": "resnet101",
+    "resnet152": "resnet152",
+    "se_resnet101": "seresnet101",
+    "senet154": "senet154",
+}
+
+
+def create_baseline(name: str, num_classes: int, *, width: float, pool: str, drop_rate: float) -> ResNet:
+    """A timm network, (N, 3, H, W) -> (N, num_classes), with random weights.
+
+    Raises ValueError for average pooling: the paper varies the pooling of its own network only (Table 2).
+    """
+    if pool != "max":
+        raise ValueError(f"{name} has the max pooling it was published with; pool={pool!r} is for our own networks")
+    base = scaled(64, width)
+    options = {"channels": tuple(base * 2**stage for stage in range(4)), "drop_rate": drop_rate}
+    if name == "senet154":
+        # 64 groups of 4 channels become fewer groups, not thinner ones
+        options |= {"stem_width": base, "cardinality": base, "base_width": round(4 / width)}
+    model = timm.create_model(TIMM_NAMES[name], num_classes=num_classes, zero_init_last=False, **options)
+    if name != "senet154" and width != 1:
+        narrow_stem(model, base)
+    return model
+
+
+def narrow_stem(model: ResNet, channels: int) -> None:
+    """Replace timm's 64-channel stem by one of `channels` channels, and the two convolutions that read it.
+
+    At a quarter width timm leaves out the first projection (64 channels meet 64), so it is put back here.
+    """
+    first = model.layer1[0]
+    out_channels = first.conv3.out_channels
+    model.conv1 = nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False)
+    model.bn1 = nn.BatchNorm2d(channels)
+    first.conv1 = nn.Conv2d(channels, first.conv1.out_channels, 1, bias=False)
+    first.downsample = nn.Sequential(nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels))
+    model.init_weights(zero_init_last=False)

@@ -1,0 +1,127 @@
+"""The eleven networks: exact sizes, any input, every weight trained, and what each variant leaves out."""
+
+import pytest
+import torch
+from torch import nn
+
+from seran_lib.nets import create_model, describe, list_models
+from seran_lib.nets.attention import AttentionModule
+from seran_lib.nets.blocks import Bottleneck, SEBottleneck, SqueezeExcitation
+from seran_lib.nets.describe import count_parameters
+from seran_lib.nets.network import StagedNetwork
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "gmacs", "activations"),
+    [
+        ("attention56", 31_810_728, 6.27, 18.5),
+        ("attention92", 52_466_344, 10.53, 25.7),
+        ("senet154", 115_088_984, 20.69, 38.7),
+        ("se_resnet101", 49_326_872, 7.81, 16.3),
+        ("resnet101", 44_549_160, 7.80, 16.2),
+        ("resnet152", 60_192_808, 11.51, 22.6),
+    ],
+)
+def test_published_size(name, parameters, gmacs, activations):
+    cost = describe(create_model(name, 1000), 224)
+    assert cost.parameters == parameters
+    assert cost.gmacs == pytest.approx(gmacs, abs=0.01)
+    assert cost.activations == pytest.approx(activations, abs=0.06)
+    assert cost.stages["stage 4"] == (2048, 7, 7)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_trains_at_a_small_width_on_any_size(name):
+    torch.manual_seed(0)
+    model = create_model(name, 7, width=1 / 8)
+    for height, width in ((64, 64), (97, 130)):
+        scores = model(torch.randn(2, 3, height, width))
+        assert scores.shape == (2, 7)
+    scores.square().mean().backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_width_scales_every_layer(name):
+    cost = {width: describe(create_model(name, 123, width=width), 96) for width in (1 / 4, 1 / 8)}
+    assert 3 < cost[1 / 4].gmacs / cost[1 / 8].gmacs < 4.2
+    assert cost[1 / 8].stages["stage 4"] == (256, 3, 3)
+    assert 2 * cost[1 / 8].stages["stem"][0] == cost[1 / 4].stages["stem"][0]
+
+
+def count(model, kind):
+    return sum(type(module) is kind for module in model.modules())
+
+
+def test_seran_has_the_modules_of_the_paper():
+    for name, se, attention in (("seran_d", 10, 4), ("seran", 4, 3)):
+        model = create_model(name, 123, width=1 / 8)
+        assert (count(model, SEBottleneck), count(model, AttentionModule)) == (se, attention)
+        assert [type(module) for module in model.stages[3]][-2:] == [SEBottleneck, SEBottleneck]
+        stem = [m for m in model.stem if isinstance(m, nn.Conv2d)]
+        assert [m.kernel_size for m in stem] == [(3, 3)] * 3
+        assert count(model, nn.MaxPool2d) == 1 + attention and count(model, nn.AvgPool2d) == 0
+
+
+def test_ablations_change_one_thing_each():
+    full, no_se, no_attention, avg = (
+        create_model(name, 123, width=1 / 8)
+        for name in ("seran_d", "seran_d_no_se", "seran_d_no_attention", "seran_d_avg_pool")
+    )
+    assert count(no_se, SEBottleneck) == 0 and count(no_se, Bottleneck) == count(full, Bottleneck) + 10
+    assert count(no_attention, AttentionModule) == 0 and count(no_attention, SEBottleneck) == 10
+    assert count(avg, nn.MaxPool2d) == 0 and count(avg, nn.AvgPool2d) == count(full, nn.MaxPool2d)
+    assert count_parameters(avg) == count_parameters(full)
+    gates = sum(count_parameters(m) for m in full.modules() if isinstance(m, SqueezeExcitation))
+    assert count_parameters(full) - count_parameters(no_se) == gates
+
+
+def test_golden_scores():
+    """A change of the arithmetic of SERAN-D or Attention-92 shows here, whatever its parameter count."""
+    image = torch.linspace(-2, 2, 3 * 64 * 64).reshape(1, 3, 64, 64)
+    for name, expected in GOLDEN.items():
+        model = create_model(name, 3, width=1 / 8).eval()
+        with torch.no_grad():
+            for index, parameter in enumerate(model.parameters()):
+                wave = torch.sin(torch.arange(parameter.numel()) * 0.37 + index)
+                parameter.copy_(wave.reshape(parameter.shape) / max(1, parameter[0].numel()) ** 0.5)
+            scores = model(image)[0]
+        torch.testing.assert_close(scores, torch.tensor(expected), rtol=1e-3, atol=1e-4)
+
+
+GOLDEN = {
+    "seran_d": [0.68172, -0.20435, -1.10653],
+    "attention92": [1.78325, -1.15671, -3.92641],
+}
+
+
+def test_unused_weights_do_not_exist():
+    """Every convolution of our networks is called in a forward pass."""
+    model = create_model("seran_d", 3, width=1 / 8)
+    called = set()
+    for module in model.modules():
+        module.register_forward_hook(lambda m, *_: called.add(m))
+    model(torch.randn(2, 3, 64, 64))
+    assert [m for m in model.modules() if next(m.parameters(False), None) is not None and m not in called] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "seran_e"}, "unknown model 'seran_e': choose one of resnet101"),
+        ({"name": "seran", "pool": "min"}, "unknown pool 'min'"),
+        ({"name": "seran", "wiring": "caffe"}, "unknown wiring 'caffe'"),
+        ({"name": "seran", "width": 0.3}, "width 0.3 makes"),
+        ({"name": "resnet101", "pool": "avg"}, "max pooling it was published with"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        create_model(**arguments)
+
+
+def test_layout_grammar_is_checked():
+    with pytest.raises(ValueError, match="R first"):
+        StagedNetwork(("SR", "R", "R", "R"), 3)
+    with pytest.raises(ValueError, match="stage 4"):
+        StagedNetwork(("R", "R", "R", "RA"), 3)
