@@ -1,9 +1,9 @@
 """Curved shapes for drawings, kept as polygons until they are painted.
 
 A `Sketch` is a list of polygons with colours, painted in order. Because it is geometry, the same sketch gives the
-picture, the shadow and an exact mask of the insect, from any viewpoint. Outlines are Catmull-Rom splines; a `Patch` is a
-Coons patch (S. A. Coons, "Surfaces for computer-aided design of space forms", MIT, 1967): a grid over a curved area, so
-that bands, veins and spots follow the outline of a wing and never leave it.
+picture, the shadow and an exact mask of the insect, from any viewpoint. Outlines are Catmull-Rom splines; a `Patch` is
+a Coons patch (S. A. Coons, "Surfaces for computer-aided design of space forms", MIT, 1967): a grid over a curved area,
+so that bands, veins and spots follow the outline of a wing and never leave it.
 
 Coordinates are (x, y) with y downwards, as in images. Point arrays have shape (n, 2).
 """
@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 from seran_lib.data.insect_species import Colour
 
 _STEPS = 25  # points on every boundary of a patch
+_STEP12, _STEP14, _ONES14 = np.linspace(0, 1, 12), np.linspace(0, 1, 14), np.ones(14)
 _TURN = np.linspace(0, 2 * np.pi, 22, endpoint=False)
 CIRCLE = np.column_stack([np.cos(_TURN), np.sin(_TURN)])
 
@@ -36,7 +37,7 @@ def stroke(line: np.ndarray, widths) -> np.ndarray:
     along = np.empty_like(line)
     along[1:-1] = line[2:] - line[:-2]
     along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
-    normal = np.column_stack([-along[:, 1], along[:, 0]]) / (np.hypot(along[:, 0], along[:, 1])[:, None] + 1e-9)
+    normal = along[:, ::-1] * (-1, 1) / (np.hypot(along[:, 0], along[:, 1])[:, None] + 1e-9)
     half = normal * (np.asarray(widths, dtype=float).reshape(-1, 1) / 2)
     return np.concatenate([line + half, (line - half)[::-1]])
 
@@ -50,6 +51,14 @@ def place(points, origin=(0.0, 0.0), degrees: float = 0.0, stretch: float = 1.0,
     return np.column_stack([sign * x, y])
 
 
+def _between(table: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Rows of `table` (25, k) interpolated at `where` (n, 1) in 0..1: (n, k)."""
+    position = where * (_STEPS - 1)
+    low = np.minimum(position.astype(int), _STEPS - 2)
+    below = table[low[:, 0]]
+    return below + (position - low) * (table[low[:, 0] + 1] - below)
+
+
 class Patch:
     """A curved four-sided area with coordinates s (0 at `base`, 1 at `end`) and t (0 at `lead`, 1 at `trail`).
 
@@ -57,41 +66,31 @@ class Patch:
     """
 
     def __init__(self, lead: np.ndarray, trail: np.ndarray, base: np.ndarray, end: np.ndarray):
-        self.sides = np.stack([lead, trail, base, end])
         self.outline = np.concatenate([lead, end[1:], trail[-2::-1], base[-2:0:-1]])
-
-    def _along(self, side: int, where: np.ndarray) -> np.ndarray:
-        position = where * (_STEPS - 1)
-        low = np.minimum(position.astype(int), _STEPS - 2)
-        line = self.sides[side]
-        return line[low] + (position - low)[:, None] * (line[low + 1] - line[low])
+        # Columns: x, y of the first side and x, y of the opposite one, so that one look-up serves both.
+        self._along = np.hstack([lead, trail])
+        t = np.linspace(0, 1, _STEPS)[:, None]
+        self._across = np.hstack([side - (1 - t) * side[0] - t * side[-1] for side in (base, end)])
 
     def at(self, s, t) -> np.ndarray:
         """Points (n, 2) at the patch coordinates `s` and `t` (numbers or arrays of n, clipped to 0..1)."""
-        s, t = np.broadcast_arrays(np.clip(np.atleast_1d(s), 0, 1.0), np.clip(np.atleast_1d(t), 0, 1.0))
-        u, v = s[:, None], t[:, None]
-        lead, trail, base, end = self.sides
-        return (
-            (1 - v) * self._along(0, s)
-            + v * self._along(1, s)
-            + (1 - u) * (self._along(2, t) - (1 - v) * base[0] - v * base[-1])
-            + u * (self._along(3, t) - (1 - v) * end[0] - v * end[-1])
-        )
+        s = np.minimum(np.maximum(s, 0.0), 1.0).reshape(-1, 1)
+        t = np.minimum(np.maximum(t, 0.0), 1.0).reshape(-1, 1)
+        along, across = _between(self._along, s), _between(self._across, t)
+        return (1 - t) * along[:, :2] + t * along[:, 2:] + (1 - s) * across[:, :2] + s * across[:, 2:]
 
     def region(self, s0: float, s1: float, t0: float = 0.0, t1: float = 1.0, wave=(0.0, 0.0, 0.0)) -> np.ndarray:
         """The polygon s0..s1 by t0..t1. `wave` (height, waves, phase) makes the two s edges wavy along t."""
-        step = np.linspace(0, 1, 14)
-        across = t0 + (t1 - t0) * step
+        across = t0 + (t1 - t0) * _STEP14
         ripple = wave[0] * np.sin(2 * np.pi * wave[1] * across + wave[2])
-        along = s0 + (s1 - s0) * step
+        along = s0 + (s1 - s0) * _STEP14
         s = np.concatenate([s0 + ripple, along + ripple[-1], (s1 + ripple)[::-1], along[::-1] + ripple[0]])
-        t = np.concatenate([across, np.full(14, t1), across[::-1], np.full(14, t0)])
+        t = np.concatenate([across, t1 * _ONES14, across[::-1], t0 * _ONES14])
         return self.at(s, t)
 
     def line(self, s0: float, s1: float, t0: float, t1: float) -> np.ndarray:
         """A line (12, 2), straight in patch coordinates, from (s0, t0) to (s1, t1)."""
-        step = np.linspace(0, 1, 12)
-        return self.at(s0 + (s1 - s0) * step, t0 + (t1 - t0) * step)
+        return self.at(s0 + (s1 - s0) * _STEP12, t0 + (t1 - t0) * _STEP12)
 
 
 @dataclass

@@ -110,11 +110,20 @@ _PALETTES: dict[str, list[tuple[Colour, Colour, Colour, Colour]]] = {
     ],
 }
 
-_GENUS_START = "Vel Mor Zan Quil Tar Ebo Lum Pyx Osk Dra Nim Ful Hux Jol Kra Wib Yar Gos Ril Cux".split()
-_GENUS_MIDDLE = "u a o i una ora ibo elu azi omu".split()
-_GENUS_END = "graphia pictella fictia stilus pennia chartes tintoria".split()
-_EPITHET_START = "lu ra be vo mi ta so ne qua zi fo du pe ga hy cro sti bra".split()
-_EPITHET_END = "rina losa vata mella dica penta turna bilis nosa lunda crena fula sella zonia".split()
+# What the accent colour of a sister may turn into.
+_TINTS: dict[str, list[Colour]] = {
+    "butterfly": [(232, 150, 60), (206, 66, 48), (244, 236, 214), (120, 170, 208), (238, 206, 96)],
+    "moth": [(92, 74, 58), (222, 204, 168), (176, 108, 70), (232, 226, 210)],
+    "beetle": [(226, 160, 52), (190, 56, 38), (236, 226, 196), (30, 26, 24), (64, 112, 96)],
+    "bee": [(226, 176, 58), (238, 226, 196), (170, 84, 44), (128, 180, 210)],
+    "fly": [(232, 186, 64), (204, 206, 196), (98, 130, 134), (60, 50, 44)],
+}
+
+_GENUS_START = ["Vel", "Mor", "Zan", "Quil", "Tar", "Ebo", "Lum", "Pyx", "Osk", "Dra", "Nim", "Hux", "Kra", "Wib"]
+_GENUS_MIDDLE = ["u", "a", "o", "i", "una", "ora", "ibo", "elu", "azi", "omu"]
+_GENUS_END = ["graphia", "pictella", "fictia", "stilus", "pennia", "chartes", "tintoria"]
+_EPITHET_START = ["lu", "ra", "be", "vo", "mi", "ta", "so", "ne", "qua", "zi", "fo", "du", "pe", "hy", "cro", "sti"]
+_EPITHET_END = ["rina", "losa", "vata", "mella", "dica", "penta", "turna", "bilis", "lunda", "crena", "zonia"]
 
 
 def shift_colour(colour: Colour, degrees: float = 0.0, saturation: float = 1.0, value: float = 1.0) -> Colour:
@@ -230,8 +239,9 @@ def _sister_traits(one: Species, rng: np.random.Generator) -> list[tuple[str, ob
     changes: list[tuple[str, object]] = []
     turn = _pick(rng, (-1, 1))
     if max(one.ground) > 90:
-        changes.append(("ground", shift_colour(one.ground, 16 * turn, 1.15, 0.8)))
-    changes.append(("accent", shift_colour(mix(one.accent, (214, 120, 60), 0.35), 34 * turn, 1.3, 0.95)))
+        changes.append(("ground", shift_colour(one.ground, 20 * turn, 1.15, 0.7)))
+    far = [tint for tint in _TINTS[one.plan] if sum(abs(a - b) for a, b in zip(tint, one.accent, strict=True)) > 110]
+    changes.append(("accent", _pick(rng, far)))
     if one.plan in ("butterfly", "moth"):
         changes += [
             ("eyespots", one.eyespots + 2),
@@ -289,7 +299,9 @@ def make_species(count: int, seed: int) -> list[Species]:
     plans = cycle(PLANS)
     while len(species) < count:
         plan = next(plans)
-        genus = _unused_name(lambda: _pick(rng, _GENUS_START) + _pick(rng, _GENUS_MIDDLE) + _pick(rng, _GENUS_END), genera)
+        genus = _unused_name(
+            lambda: _pick(rng, _GENUS_START) + _pick(rng, _GENUS_MIDDLE) + _pick(rng, _GENUS_END), genera
+        )
         epithets: set[str] = set()
 
         def binomial(genus: str = genus, epithets: set[str] = epithets) -> str:

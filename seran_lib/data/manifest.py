@@ -1,9 +1,9 @@
 """The manifest: one CSV row an image, checked as a whole before anything is trained on it.
 
-A data set is a folder with ``manifest.csv`` and its images. The file is UTF-8, comma-separated, with a header. It needs
-the columns ``image_id``, ``file`` (relative to the folder, with forward slashes) and ``label``. Known and optional are
-``species, group, source_url, record, licence, attribution, sha256, hybrid, label_conflict``; others are kept as they are.
-Every value is text and an absent value is the empty string, so a label such as "NA" stays a label.
+A data set is a folder with ``manifest.csv`` and its images. The file is UTF-8, comma-separated, with a header. It
+needs the columns ``image_id``, ``file`` (relative to the folder, with forward slashes) and ``label``. Known and
+optional are ``species, group, source_url, record, licence, attribution, sha256, hybrid, label_conflict``; others are
+kept as they are. Every value is text and an absent value is the empty string, so a label such as "NA" stays a label.
 
 ``group`` names what a split must not separate: photographs of one specimen, one occurrence or near-duplicates. An image
 without a group is a group of its own.
@@ -82,9 +82,10 @@ def read_manifest(folder: str | Path) -> pd.DataFrame:
 def select(manifest: pd.DataFrame, *, min_images: int) -> pd.DataFrame:
     """Keep the rows fit for supervised training.
 
-    Drops, in this order, rows with an empty ``label``, with ``hybrid`` = 1, with ``label_conflict`` = 1, and rows of
-    labels left with fewer than `min_images` images. The index is reset; ``.attrs["dropped"]`` maps each rule to the rows
-    it dropped. Raises `DataError` if `min_images` is below 7, or if fewer than two labels remain.
+    Drops, in this order, rows with ``hybrid`` = 1, with ``label_conflict`` = 1, with an empty ``label``, and rows of
+    labels left with fewer than `min_images` images. The index is reset; ``.attrs["dropped"]`` maps each rule
+    (``hybrid``, ``label_conflict``, ``no_label``, ``too_few_images``) to the number of rows it dropped. Raises
+    `DataError` if `min_images` is below 7, or if fewer than two labels remain.
     """
     if 15 * min_images // 100 < 1:
         raise DataError(
@@ -97,10 +98,11 @@ def select(manifest: pd.DataFrame, *, min_images: int) -> pd.DataFrame:
         dropped[rule] = int(bad.sum())
         return table[~bad]
 
-    kept = drop(manifest, "no_label", manifest["label"] == "")
+    kept = manifest
     for flag in FLAGS:
         if flag in kept:
             kept = drop(kept, flag, kept[flag] == "1")
+    kept = drop(kept, "no_label", kept["label"] == "")
     kept = drop(kept, "too_few_images", kept.groupby("label")["label"].transform("size") < min_images)
 
     labels = kept["label"].unique()
@@ -165,7 +167,7 @@ def _check_values(table: pd.DataFrame, lines: Sequence[int]) -> list[tuple[int, 
 
     # Two spellings of one label that differ by a space would become two species.
     for column in ("image_id", "label"):
-        report(table[column] != table[column].str.strip(), column, "{0!r} begins or ends with white space")
+        report([value != value.strip() for value in table[column]], column, "{0!r} begins or ends with white space")
     for column in ("image_id", "file"):
         report(table[column] == "", column, "is empty")
     _report_repeats(table["image_id"].tolist(), "image_id", lines, problems)

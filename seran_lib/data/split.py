@@ -1,11 +1,12 @@
 """Split a manifest into training, validation and test images, species by species.
 
-The paper (section 4.1) has 24,287 / 5,119 / 5,119 images for training, validation and test but gives no rule. This one
-fits: of a species with n images, floor(0.15 n) go to validation, floor(0.15 n) to test and the rest to training.
+The paper (section 4.1) splits each species at random into 70 % / 15 % / 15 %, and counts 24,287 / 5,119 / 5,119 images
+for training, validation and test. It does not say how it rounds. This rule fits the counts: of a species with n images,
+floor(0.15 n) go to validation, floor(0.15 n) to test and the rest to training.
 
-The paper seems to have drawn single images. Photographs of one specimen are then found on both sides of the split, and
-the test rewards memory. The default here keeps each ``group`` of the manifest in one part; ``grouped=False`` draws single
-images, to show what that leak is worth.
+The paper mentions no groups. Where single images are drawn, photographs of one specimen fall on both sides of the split
+and the test rewards memory. The default here keeps each ``group`` of the manifest in one part; ``grouped=False`` draws
+single images, to show what that leak is worth.
 """
 
 import hashlib
@@ -21,16 +22,16 @@ HELD_OUT = ("test", "valid")  # in the order they are filled
 
 
 def quota(images: int) -> int:
-    """Images of a species for validation, and as many for test: floor(0.15 n), without rounding errors."""
+    """Images of a species for validation, and as many for test: floor(0.15 n)."""
     return 15 * images // 100
 
 
 def split_by_species(manifest: pd.DataFrame, *, seed: int, grouped: bool = True) -> pd.Series:
     """Give every image to "train", "valid" or "test"; the result has the index of `manifest`.
 
-    With `grouped`, the groups of a species are shuffled and each goes to test if it fits what is left of the quota there,
-    else to validation if it fits there, else to training. A part may stay short of its quota but never exceeds it. A
-    group which holds several labels goes to training. Without `grouped`, each image is a group of its own.
+    With `grouped`, the groups of a species are shuffled and each goes to test if it fits what is left of the quota
+    there, else to validation if it fits there, else to training. A part may stay short of its quota but never exceeds
+    it. A group which holds several labels goes to training. Without `grouped`, each image is a group of its own.
 
     The result depends on `seed` and on the images of a species, not on the order of rows nor on other species (unless
     they share a group). Raises `DataError` naming the species that would get no validation or no test image.
@@ -89,5 +90,7 @@ def _shuffled(units: list[str], seed: int, species: str) -> list[str]:
 def _aligned(manifest: pd.DataFrame, split: pd.Series) -> pd.Series:
     part = split.reindex(manifest.index)
     if part.isna().any():
-        raise ValueError(f"split has no part for {int(part.isna().sum())} rows of the manifest: was it made from another?")
+        raise ValueError(
+            f"split has no part for {int(part.isna().sum())} rows of the manifest: was it made from another?"
+        )
     return part

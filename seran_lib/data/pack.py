@@ -1,0 +1,311 @@
+"""Decode each photograph once and keep it ready for training: ``cache/<key>/pixels.bin`` and ``shapes.npy``.
+
+Decoding JPEGs costs far more than reading pixels, and an epoch would pay it again for every image. So each image is
+decoded, turned upright (EXIF), made RGB and resized once: its shorter side becomes ``round(1.14 * size)`` pixels, which
+leaves an input of ``size`` pixels some room to move. The longer side follows in proportion, up to three times the
+shorter; beyond that the image is cut around its centre. ``pixels.bin`` is the images one after the other, uint8 in the
+order height, width, channel; ``shapes.npy`` holds their heights and widths.
+
+The key is a hash of the size and of every image's id and content, so a changed picture means a new cache. A cache is
+written in a folder of another name and renamed when complete: what has the final name is whole. The cache folder may be
+deleted at any time; the next `pack` writes it anew.
+"""
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
+
+from seran_lib.data.manifest import MANIFEST, DataError
+
+FORMAT_VERSION = 1  # raise it when the pixels of the same pictures change
+PIXELS, SHAPES = "pixels.bin", "shapes.npy"
+LONGEST = 3  # stored longer side, in shorter sides
+SHORTEST_SIDE = 16  # pixels of a picture; below, nothing of an insect can be seen
+MOST_PIXELS = 200_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow reads more, some by running other programs
+WORKERS = min(8, os.cpu_count() or 1)
+CHUNK = 64  # images decoded ahead of the writer at most
+
+_MEGABYTE = 1_000_000
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota reached, file larger than allowed
+
+
+class PackedImages:
+    """The packed images in `folder`, mapped into memory: nothing is read before it is asked for.
+
+    ``side`` is the shorter side of every image in pixels, ``shapes`` (n, 2) the heights and widths. Raises `DataError`
+    if the files do not belong together.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.shapes: np.ndarray = np.load(folder / SHAPES, allow_pickle=False)
+        self.side = int(self.shapes.min())
+        ends = np.cumsum(self.shapes.prod(axis=1, dtype=np.int64) * 3)
+        self._starts = np.concatenate([[0], ends[:-1]])
+        # A plain view: slicing a memmap object itself costs more than copying a small image.
+        self._pixels = np.memmap(folder / PIXELS, dtype=np.uint8, mode="r").view(np.ndarray)
+        if len(self._pixels) != ends[-1] or (self.shapes.min(axis=1) != self.side).any():
+            raise DataError(f"{folder} is not a whole cache", "Delete it; the next run packs the images again.")
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __reduce__(self) -> tuple[type, tuple[Path]]:
+        return PackedImages, (self._folder,)  # a data loading process maps the file itself instead of being sent it
+
+    def fetch(self, indices: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Copy square windows: uint8 (B, side, side, 3) for `indices` (B,) and `position` (B,).
+
+        `position` slides the window along the longer side: 0 is the left or upper end, 0.5 the centre, 1 the other end.
+        Raises `ValueError` for a position outside [0, 1] and `IndexError` for an index outside the set.
+        """
+        indices, position = np.asarray(indices), np.asarray(position)
+        if indices.ndim != 1 or indices.shape != position.shape:
+            raise ValueError(f"indices {indices.shape} and position {position.shape} must be vectors of one length")
+        if not ((position >= 0) & (position <= 1)).all():
+            raise ValueError("position must lie in [0, 1]")
+        shapes = self.shapes[indices]
+        shifts = np.rint(position * (shapes.max(axis=1) - self.side)).astype(np.int64)
+        windows = np.empty((len(indices), self.side, self.side, 3), dtype=np.uint8)
+        places = zip(windows, self._starts[indices].tolist(), shapes.tolist(), shifts.tolist(), strict=True)
+        for window, start, (height, width), shift in places:
+            image = self._pixels[start : start + height * width * 3].reshape(height, width, 3)
+            window[:] = image[shift : shift + self.side] if height > width else image[:, shift : shift + self.side]
+        return windows
+
+
+def pack(folder: str | Path, manifest: pd.DataFrame, *, size: int, cache: Path, progress: bool = False) -> PackedImages:
+    """Pack the images of `manifest`, in its order, for networks with inputs of `size` pixels; reuse a cache that fits.
+
+    Every image is read and hashed on every call, so a changed picture is never missed. One process packs at a time;
+    others wait and reuse its work. With `progress`, a bar is drawn if standard error is a terminal. Raises `DataError`
+    naming every picture that cannot be used and why, or how much disk space is missing; nothing is left behind then.
+    """
+    if manifest.empty:
+        raise DataError("there are no images to pack", "Choose rows of the manifest first.")
+    pictures = _Pictures(Path(folder), manifest, side=round(1.14 * size))
+    with ThreadPoolExecutor(WORKERS) as pool:
+        contents = list(pool.map(_content_sha256, pictures.paths))
+    key = hashlib.sha256(json.dumps([FORMAT_VERSION, size, pictures.ids, contents]).encode()).hexdigest()
+    target = Path(cache) / key
+    problems = pictures.differences(contents)
+    if not problems and (packed := _whole_cache(target)):
+        return packed
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.parent / "pack.lock"):
+            if not problems and (packed := _whole_cache(target)):  # another process was faster
+                return packed
+            _build(target, pictures, contents, problems, progress)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise _no_room(target.parent, pictures, pictures.least_bytes) from error
+    return PackedImages(target)
+
+
+class _Pictures:
+    """What is to be packed: for each row the id, file name, path and the checksum the manifest gives, if any."""
+
+    def __init__(self, folder: Path, manifest: pd.DataFrame, side: int) -> None:
+        self.side = side
+        self.ids: list[str] = manifest["image_id"].tolist()
+        self.files: list[str] = manifest["file"].tolist()
+        self.paths = [os.path.join(folder, file) for file in self.files]
+        self.sha256: list[str] = manifest["sha256"].tolist() if "sha256" in manifest else [""] * len(manifest)
+        self.least_bytes = len(manifest) * side * side * 3  # as if all were square; no image is stored smaller
+
+    def differences(self, contents: Sequence[str]) -> dict[int, str]:
+        """Row -> problem, for the files that could be read and are not what the manifest says."""
+        return {
+            row: f"{self.files[row]}: its content is not that of the sha256 in the manifest"
+            for row, (content, stated) in enumerate(zip(contents, self.sha256, strict=True))
+            if content and stated and content != stated.lower()
+        }
+
+
+def _content_sha256(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""  # reported with the other problems when the picture is to be decoded
+
+
+def _whole_cache(target: Path) -> PackedImages | None:
+    try:
+        return PackedImages(target)
+    except (OSError, ValueError, EOFError):  # absent, cut short or damaged: to be built again
+        return None
+
+
+def _build(
+    target: Path, pictures: _Pictures, contents: Sequence[str], problems: dict[int, str], progress: bool
+) -> None:
+    """Write the cache `target`, whole or not at all. The caller holds the lock of the cache folder."""
+    for stale in target.parent.glob("*.part-*"):
+        shutil.rmtree(stale, ignore_errors=True)  # only the holder of the lock writes, so its writer is dead
+    if pictures.least_bytes > shutil.disk_usage(target.parent).free:
+        raise _no_room(target.parent, pictures, pictures.least_bytes)
+    part = target.with_name(f"{target.name}.part-{os.getpid()}")
+    try:
+        part.mkdir()
+        with open(part / PIXELS, "wb") as file:
+            shapes = _write_pixels(file, pictures, contents, problems, progress)
+            _to_disk(file)
+        with open(part / SHAPES, "wb") as file:
+            np.save(file, shapes)
+            _to_disk(file)
+        shutil.rmtree(target, ignore_errors=True)  # a damaged cache of the same key
+        os.replace(part, target)
+        _folder_to_disk(target.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write_pixels(
+    file: BinaryIO, pictures: _Pictures, contents: Sequence[str], problems: dict[int, str], progress: bool
+) -> np.ndarray:
+    """Decode all, write while nothing is wrong, and return the shapes (n, 2). Raises `DataError` with all problems."""
+    shapes = np.zeros((len(pictures.paths), 2), dtype=np.int32)
+    rows = [row for row in range(len(pictures.paths)) if row not in problems]
+    bar = tqdm(total=len(rows), desc="packing", unit="image", file=sys.stderr, disable=not (progress and _terminal()))
+
+    def decode(row: int) -> np.ndarray | str:
+        return _decode(pictures.paths[row], contents[row], pictures.side)
+
+    # Threads, not processes: Pillow decodes and resizes without Python's lock, and forking under torch can hang.
+    with bar, _strict_pillow(), ThreadPoolExecutor(WORKERS) as pool:
+        for first in range(0, len(rows), CHUNK):  # in chunks, or a slow disk would let decoded images pile up
+            chunk = rows[first : first + CHUNK]
+            for row, image in zip(chunk, pool.map(decode, chunk), strict=True):
+                bar.update()
+                if isinstance(image, str):
+                    problems[row] = f"{pictures.files[row]}: {image}"
+                elif not problems:
+                    shapes[row] = image.shape[:2]
+                    file.write(image)
+    if problems:
+        raise DataError(
+            [problems[row] for row in sorted(problems)], f"Mend these files or delete their rows in {MANIFEST}."
+        )
+    return shapes
+
+
+def _decode(path: str, content: str, side: int) -> np.ndarray | str:
+    """The image as stored, uint8 (height, width, 3), or what is wrong with it."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != content:
+            return "changed while it was being packed"
+        return _stored_image(data, side)
+    except _UnfitError as error:
+        return str(error)
+    except Image.DecompressionBombError:
+        return f"larger than {MOST_PIXELS // _MEGABYTE} megapixels"
+    except UnidentifiedImageError:
+        return f"not an image of a known format ({', '.join(FORMATS)})"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    except Exception as error:  # damaged files make Pillow raise almost anything
+        return f"cannot be decoded ({type(error).__name__}: {error})"
+
+
+class _UnfitError(ValueError):
+    """A readable picture that is not fit for training."""
+
+
+def _stored_image(data: bytes, side: int) -> np.ndarray:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    # A camera's multi-picture JPEG (MPO) is a photograph followed by previews: its first frame is the photograph.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        raise _UnfitError("animated or of several pages: keep one picture")
+    if image.mode not in ("RGB", "L", "P", "RGBA"):
+        raise _UnfitError(f"colour mode {image.mode}: convert to RGB with 8 bits a channel")
+    short, long = sorted(image.size)
+    if short < SHORTEST_SIDE:
+        raise _UnfitError(f"only {image.width} x {image.height} pixels; the shorter side needs {SHORTEST_SIDE}")
+
+    ratio = min(long / short, LONGEST)
+    sides = (side, round(side * ratio))
+    image.draft(None, tuple(3 * length for length in sides[::-1]))  # lets the JPEG decoder skip detail nobody will see
+    image.load()
+    if image.mode == "RGBA" or image.has_transparency_data:
+        image = image.convert("RGBA")
+        sheet = Image.new("RGB", image.size, "white")
+        sheet.paste(image, mask=image.getchannel("A"))
+        image = sheet
+    image = image.convert("RGB")
+
+    width, height = image.size
+    if width >= height:
+        keep = min(width, LONGEST * height)
+        left = (width - keep) / 2
+        box, target = (left, 0, left + keep, height), sides[::-1]
+    else:
+        keep = min(height, LONGEST * width)
+        top = (height - keep) / 2
+        box, target = (0, top, width, top + keep), sides
+    image = image.resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    with contextlib.suppress(Exception):  # damaged EXIF says nothing about the pixels: taken as upright
+        image = ImageOps.exif_transpose(image)
+    return np.asarray(image)
+
+
+@contextlib.contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Pillow's process-wide switches as packing needs them: truncated files are errors, and so are bombs."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns above this and raises above twice this
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\b")
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = before
+
+
+def _no_room(cache: Path, pictures: _Pictures, needed: int) -> DataError:
+    free = shutil.disk_usage(cache).free
+    return DataError(
+        f"no room to pack {len(pictures.paths)} images: at least {-(-needed // _MEGABYTE)} MB are needed in {cache}, "
+        f"{free // _MEGABYTE} MB are free",
+        "Free disk space (look at quotas and file size limits too), choose another cache folder, or a smaller size.",
+    )
+
+
+def _terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _folder_to_disk(folder: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

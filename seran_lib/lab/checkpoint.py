@@ -1,0 +1,74 @@
+"""Checkpoints that survive anything: written beside, flushed, then renamed; checked when read."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+STATE = "last.pt"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that must not be used, or a result that could not be written; the message says what to do."""
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Call `write` on a temporary file beside `path`, then put it in place: a reader sees the old file or the new.
+
+    A failure leaves the old file and no temporary one. Raises CheckpointError where the disk is full or not writable.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(name, path)
+    except (OSError, RuntimeError) as error:
+        Path(name).unlink(missing_ok=True)
+        raise CheckpointError(
+            f"could not write {path}: {error}. What was written before is intact. "
+            "Free some disk space or choose another folder, then run the same command again: it resumes."
+        ) from error
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def save_state(folder: Path, state: dict[str, Any]) -> None:
+    """Keep the state of a run as `folder/last.pt`."""
+    write_atomically(folder / STATE, lambda stream: torch.save(state, stream))
+
+
+def load_state(folder: Path, identity: dict[str, object], device: torch.device) -> dict[str, Any] | None:
+    """The last state of a run, or None where there is none.
+
+    Only tensors and plain values are read (`weights_only`). Raises CheckpointError where the file is damaged, or was
+    written by a run with other settings or other data than `identity`.
+    """
+    path = folder / STATE
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f"{path} is damaged ({error}): delete it to start this run anew") from error
+    theirs = state["identity"]
+    differing = sorted(k for k in identity.keys() | theirs.keys() if identity.get(k) != theirs.get(k))
+    if differing:
+        lines = [f"  {k}: checkpoint {theirs.get(k)!r}, now {identity.get(k)!r}" for k in differing]
+        raise CheckpointError(
+            f"{path} belongs to another run:\n" + "\n".join(lines) + "\nGive another out folder, or delete this one."
+        )
+    return state
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """A small JSON file, written atomically."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True)
+    write_atomically(path, lambda stream: stream.write(text.encode()))

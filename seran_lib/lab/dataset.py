@@ -1,0 +1,72 @@
+"""From a folder in the manifest format to fastai loaders: read, select, split, pack."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.data.core import DataLoaders
+
+from seran_lib.data.drawn import draw_atlas
+from seran_lib.data.loaders import make_loaders
+from seran_lib.data.manifest import read_manifest, select
+from seran_lib.data.pack import PackedImages, pack
+from seran_lib.data.split import fingerprint, split_by_species
+from seran_lib.paths import CACHE
+
+from .profiles import Settings
+
+DRAWN = {"species": 8, "images_per_species": 40, "side": 96, "seed": 7}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A selected, split and packed set: `manifest` has a row per image, `parts` and `targets` an entry per row.
+
+    `classes[k]` is the label of class number k; `fingerprint` identifies images, labels and split.
+    """
+
+    folder: str
+    manifest: pd.DataFrame
+    parts: np.ndarray
+    targets: np.ndarray
+    classes: list[str]
+    images: PackedImages
+    fingerprint: str
+
+    def count(self, part: str) -> int:
+        """Number of images in "train", "valid" or "test"."""
+        return int((self.parts == part).sum())
+
+    def loaders(self, settings: Settings, device: torch.device) -> DataLoaders:
+        """Train, validation and test loaders at the settings' size, batch and seed."""
+        return make_loaders(
+            self.images,
+            self.targets,
+            self.parts,
+            size=settings.size,
+            batch=settings.batch,
+            seed=settings.seed,
+            device=device,
+        )
+
+
+def open_dataset(settings: Settings, *, progress: bool = False) -> Dataset:
+    """Read and check the folder, choose species, split with the settings' seed and decode what is not yet packed.
+
+    Without a folder the drawn insects are made. Every image is checked here, so that bad input stops a run before it
+    trains. Raises DataError naming every bad row or file.
+    """
+    folder = settings.data or str(draw_atlas(CACHE / "drawn", **DRAWN))
+    manifest = select(read_manifest(folder), min_images=settings.min_images)
+    parts = split_by_species(manifest, seed=settings.seed)
+    classes, targets = np.unique(manifest["label"].to_numpy(dtype=str), return_inverse=True)
+    return Dataset(
+        folder=folder,
+        manifest=manifest,
+        parts=parts.to_numpy(dtype=str),
+        targets=targets.astype(np.int64),
+        classes=classes.tolist(),
+        images=pack(folder, manifest, size=settings.size, cache=CACHE, progress=progress),
+        fingerprint=fingerprint(manifest, parts),
+    )

@@ -1,0 +1,88 @@
+"""Scores on a part of the set, and the numbers the paper reports about them."""
+
+import gzip
+import io
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import log_softmax
+from sklearn.metrics import balanced_accuracy_score, log_loss
+from torch import nn
+
+from seran_lib.data.loaders import PackedLoader
+
+from .checkpoint import write_atomically
+from .dataset import Dataset
+
+TOP = 5
+
+
+def precision(device: torch.device) -> str:
+    """The half precision the device is good at: "bf16", or "fp16" on a GPU older than Ampere (a T4, a P100)."""
+    old_gpu = device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0)
+    return "fp16" if old_gpu else "bf16"
+
+
+def autocast(device: torch.device) -> AbstractContextManager:
+    """Convolutions and matrix products in half precision, everything delicate in float32."""
+    return torch.autocast(device.type, dtype={"bf16": torch.bfloat16, "fp16": torch.float16}[precision(device)])
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, loader: PackedLoader) -> np.ndarray:
+    """Scores of every image of a loader in its order, (n, classes) float32. The model is left in evaluation mode."""
+    model.eval()
+    scores = []
+    for images, _ in loader:
+        with autocast(loader.device):
+            scores.append(model(images).float().cpu())
+    return torch.cat(scores).numpy()
+
+
+def measure(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Errors in percent and the cross-entropy in nats, of scores (n, classes) against class numbers (n,).
+
+    `top1_error` and `top5_error` as in the paper's tables; `macro_error` is the mean over species of the top-1 error.
+    """
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
+    hits = best == targets[:, None]
+    return {
+        "top1_error": 100 * (1 - hits[:, 0].mean()),
+        "top5_error": 100 * (1 - hits.any(axis=1).mean()),
+        "macro_error": 100 * (1 - balanced_accuracy_score(targets, best[:, 0])),
+        "loss": log_loss(targets, np.exp(log_softmax(scores.astype(float), axis=1)), labels=range(scores.shape[1])),
+    }
+
+
+def prediction_table(scores: np.ndarray, dataset: Dataset, part: str) -> pd.DataFrame:
+    """One row per image of a part: image_id, label, predicted, probability (of the prediction), label_probability,
+    label_rank (1 = predicted). Enough to redo top-k errors, paired tests, loss and calibration."""
+    chosen = dataset.parts == part
+    targets, classes = dataset.targets[chosen], np.array(dataset.classes)
+    probabilities = np.exp(log_softmax(scores.astype(float), axis=1))
+    rows = np.arange(len(targets))
+    of_label = probabilities[rows, targets]
+    return pd.DataFrame(
+        {
+            "image_id": dataset.manifest["image_id"].to_numpy()[chosen],
+            "label": classes[targets],
+            "predicted": classes[scores.argmax(axis=1)],
+            "probability": probabilities.max(axis=1).round(5),
+            "label_probability": of_label.round(5),
+            "label_rank": 1 + (scores > scores[rows, targets][:, None]).sum(axis=1),
+        }
+    )
+
+
+def save_table(path: Path, table: pd.DataFrame) -> None:
+    """A CSV, gzipped where the name ends in .gz, atomically and with the same bytes for the same table."""
+    content = table.to_csv(index=False, lineterminator="\n").encode()
+    if path.suffix == ".gz":
+        buffer = io.BytesIO()
+        with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as stream:
+            stream.write(content)
+        content = buffer.getvalue()
+    write_atomically(path, lambda stream: stream.write(content))

@@ -1,0 +1,104 @@
+"""One run from settings to ledger row: open the data, train, measure once on the test set, record."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from safetensors.torch import save as to_safetensors
+
+from seran_lib.nets.describe import count_parameters
+
+from . import ledger
+from .checkpoint import CheckpointError, write_atomically, write_json
+from .dataset import Dataset, open_dataset
+from .evaluate import measure, precision, predict, prediction_table, save_table
+from .profiles import Settings, device_name, pick_device
+from .train import Training, train
+
+DONE = "done.json"
+WEIGHTS = "weights.safetensors"
+
+
+def curve_path(settings: Settings) -> Path:
+    """Where the run's losses and errors per epoch are kept."""
+    return settings.results / "curves" / f"{settings.run_id}.csv"
+
+
+def predictions_path(settings: Settings) -> Path:
+    """Where the run's predictions of the test images are kept."""
+    return settings.results / "predictions" / f"{settings.run_id}.csv.gz"
+
+
+def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]:
+    """Do the run, or what is left of it, and return its ledger row.
+
+    A finished run is not repeated: its row is read back from its folder. Raises CheckpointError where another process
+    is at work in the same folder.
+    """
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise CheckpointError(
+            f"another process is training in {settings.folder}: wait for it, or give another out folder"
+        ) from error
+    with lock:
+        dataset = dataset or open_dataset(settings, progress=True)
+        device = pick_device()
+        training = train(settings, dataset, device)
+        done = settings.folder / DONE
+        if done.exists():
+            print(f"{settings.run_id} was finished before: nothing to do", flush=True)
+            return json.loads(done.read_text(encoding="utf-8"))
+        row = record(settings, dataset, training)
+        write_json(done, row)
+        return row
+
+
+def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str, object]:
+    """Measure a finished training, save weights, curve and predictions, and append the ledger row."""
+    loaders = dataset.loaders(settings, next(training.model.parameters()).device)
+    measured = {}
+    for part, loader in (("valid", loaders[1]), ("test", loaders[2])):
+        scores = predict(training.model, loader)
+        targets = dataset.targets[dataset.parts == part]
+        measured |= {f"{part}_{name}": value for name, value in measure(scores, targets).items()}
+        if part == "test":
+            save_table(predictions_path(settings), prediction_table(scores, dataset, part))
+    weights = to_safetensors({k: v.contiguous() for k, v in training.model.state_dict().items()})
+    write_atomically(settings.folder / WEIGHTS, lambda stream: stream.write(weights))
+    save_table(curve_path(settings), training.log)
+    commit, dirty = ledger.git_state()
+    device = loaders.device
+    row = {
+        "run_id": settings.run_id,
+        "utc": ledger.now(),
+        "git_commit": commit,
+        "dirty": dirty,
+        "profile": settings.profile,
+        "data": settings.data_name,
+        "data_fingerprint": dataset.fingerprint,
+        "classes": len(dataset.classes),
+        **{part: dataset.count(part) for part in ("train", "valid", "test")},
+        "model": settings.model,
+        "width": settings.width,
+        "size": settings.size,
+        "wiring": settings.wiring,
+        "pool": "avg" if settings.model == "seran_d_avg_pool" else "max",
+        "seed": settings.seed,
+        "epochs": settings.epochs,
+        "batch": settings.batch,
+        "lr": settings.lr,
+        "precision": precision(device),
+        **{name: round(float(value), 4) for name, value in measured.items() if name != "valid_macro_error"},
+        "parameters": count_parameters(training.model),
+        "seconds": round(training.seconds, 1),
+        "images_per_second": round(training.images_per_second, 1),
+        "device": device_name(device),
+        "versions": ledger.versions(),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    ledger.append(settings.results, row)
+    return row

@@ -1,0 +1,68 @@
+"""The look of every figure, and the one way to save one.
+
+Figures are made to be projected: no type below 11 points, labels beside what they name instead of legends, no frames.
+Colours follow Okabe and Ito, "Color Universal Design", 2008, and stay apart for colour-blind readers.
+"""
+
+from types import MappingProxyType
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from seran_lib.paths import FIGURES
+
+COLOURS = MappingProxyType(
+    {
+        "ours": "#0072B2",  # the model a chapter is about
+        "other": "#555555",  # what it is compared with
+        "paper": "#D55E00",  # a number printed in the paper
+        "good": "#009E73",
+        "doubt": "#E69F00",
+        "faint": "#C9C9C9",
+    }
+)
+# Inches. One width for all, so that the same point size looks the same from figure to figure.
+WIDE, TALL, SQUARE = (9.0, 4.2), (9.0, 6.0), (9.0, 7.4)
+
+STYLE = MappingProxyType(
+    {
+        "font.family": "DejaVu Sans",  # comes with matplotlib, so a figure is the same on every machine
+        "font.size": 12,
+        "axes.titlesize": 13,
+        "axes.titlelocation": "left",
+        "axes.titlepad": 12,
+        "axes.labelsize": 12,
+        "xtick.labelsize": 11,
+        "ytick.labelsize": 11,
+        "legend.fontsize": 11,
+        "legend.frameon": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": COLOURS["other"],
+        "lines.linewidth": 2,
+        "figure.figsize": WIDE,
+        "figure.dpi": 100,
+        "figure.constrained_layout.use": True,
+        "svg.hashsalt": "seran_lib",  # without it element ids differ from run to run
+        "svg.fonttype": "path",
+    }
+)
+
+
+def use_book_style() -> None:
+    """Sets matplotlib's defaults to the book's for the rest of the session."""
+    mpl.rcParams.update(STYLE)
+
+
+def save(figure: Figure, name: str) -> None:
+    """Writes `figures/<name>.svg`; the same drawing gives the same bytes.
+
+    The figure stays open, so that a notebook shows it below the cell. Raises ValueError for a name with a folder or a
+    suffix.
+    """
+    if not name.replace("_", "").isalnum():
+        raise ValueError(f"figure name {name!r}: letters, digits and underscores only, such as fig03_grim")
+    FIGURES.mkdir(exist_ok=True)
+    with mpl.rc_context({"svg.hashsalt": STYLE["svg.hashsalt"]}):
+        # A date or a version of matplotlib in the file would change it without changing the picture.
+        figure.savefig(FIGURES / f"{name}.svg", metadata={"Date": None, "Creator": None})

@@ -1,0 +1,88 @@
+"""The ledger: one row a run, appended by the code that ran it, never edited.
+
+Errors are in percent, as in the paper's tables. A run that was done twice has two rows; tables read the later one.
+"""
+
+import csv
+import importlib.metadata
+import io
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+
+from seran_lib.paths import ROOT
+
+LEDGER = "ledger.csv"
+COLUMNS = (
+    "run_id utc git_commit dirty profile data data_fingerprint classes train valid test model width size wiring pool "
+    "seed epochs batch lr precision valid_top1_error valid_top5_error test_top1_error test_top5_error "
+    "test_macro_error valid_loss test_loss parameters seconds images_per_second device versions weights_sha256"
+).split()
+
+
+def git_state() -> tuple[str, bool | str]:
+    """Commit and whether tracked files differ from it; ("", "") outside a git clone."""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changes = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no", "--", "seran_lib"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "", ""
+    return commit, bool(changes.strip())
+
+
+def versions() -> str:
+    """Python and the libraries that decide a result."""
+    names = ("torch", "torchvision", "fastai", "timm", "numpy", "pillow")
+    return " ".join([f"python={platform.python_version()}"] + [f"{n}={importlib.metadata.version(n)}" for n in names])
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601 to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def append(folder: Path, row: dict[str, object]) -> None:
+    """Add one row to `folder/ledger.csv` with a single write, one process at a time.
+
+    Raises ValueError where a column is missing or unknown, or where the file has other columns.
+    """
+    if set(row) != set(COLUMNS):
+        raise ValueError(f"ledger row: missing {set(COLUMNS) - set(row)}, unknown {set(row) - set(COLUMNS)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LEDGER
+    with FileLock(folder / ".ledger.lock"):
+        fresh = not path.exists() or path.stat().st_size == 0
+        if not fresh:
+            with path.open(newline="", encoding="utf-8") as stream:
+                header = next(csv.reader(stream))
+            if header != COLUMNS:
+                raise ValueError(f"{path} has other columns than this version writes: keep it, and use another folder")
+        buffer = io.StringIO()
+        writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, buffer.getvalue().encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """All rows of a ledger, the later row of a repeated run; an empty frame with the columns where there is none."""
+    path = folder / LEDGER
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.read_csv(path).drop_duplicates("run_id", keep="last").reset_index(drop=True)

@@ -1,0 +1,163 @@
+"""The four profiles, and the settings of one run: everything that decides its result, checked before it starts."""
+
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+
+from seran_lib.nets import list_models
+from seran_lib.nets.attention import WIRINGS
+from seran_lib.paths import RESULTS, RUNS
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One row of the README's profile table.
+
+    `size` in pixels, `batch` in images, `lr` the highest learning rate of the one-cycle schedule, `min_images` the
+    fewest images a species needs to be kept, `grid` the models that `make book` trains.
+    """
+
+    purpose: str
+    source: str
+    budget: str
+    width: float
+    size: int
+    batch: int
+    epochs: int
+    lr: float
+    min_images: int
+    grid: tuple[str, ...]
+
+
+TABLE1 = ("resnet101", "resnet152", "attention92", "se_resnet101", "senet154", "seran", "seran_d")
+PROFILES = {
+    "smoke": Profile(
+        "CI, a bare Run all", "drawn insects", "a minute a notebook on 2 cores", 1 / 8, 64, 16, 6, 2e-3, 20,
+        ("resnet101", "seran_d"),
+    ),
+    "laptop": Profile(
+        "real science without a GPU", "photographs", "4 to 12 minutes a model on 2 cores", 1 / 4, 96, 32, 12, 1e-3, 20,
+        ("resnet101", "attention92", "se_resnet101", "seran", "seran_d"),
+    ),
+    "colab": Profile(
+        "a free T4", "ALA, fewer species", "one session, resumes", 1.0, 224, 32, 12, 5e-4, 20, TABLE1
+    ),
+    "paper": Profile(
+        "the reproduction", "ALA, 123 species", "hours on a GPU, stated before the start", 1.0, 224, 32, 40, 5e-4, 20,
+        (*TABLE1, "seran_d_avg_pool", "seran_d_no_se", "seran_d_no_attention"),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides the result of one training run; the same settings on the same machine give the same weights.
+
+    `data` is the folder with `manifest.csv`, or empty for the drawn insects of the smoke profile. `out` is the folder
+    that keeps checkpoints; empty means a folder of this run's own below `runs/`.
+    """
+
+    profile: str
+    model: str
+    data: str
+    seed: int
+    epochs: int
+    width: float
+    size: int
+    batch: int
+    lr: float
+    min_images: int
+    wiring: str
+    out: str
+
+    @property
+    def data_name(self) -> str:
+        """The folder's name, or "drawn"."""
+        return Path(self.data).resolve().name if self.data else "drawn"
+
+    @property
+    def run_id(self) -> str:
+        """Names the run in the ledger, in `runs/` and in `results/`."""
+        parts = [self.data_name, self.profile, self.model, f"e{self.epochs}", f"s{self.seed}"]
+        return "-".join(parts + (["port"] if self.wiring == "port" else []))
+
+    @property
+    def folder(self) -> Path:
+        """Where checkpoints and the log of this run lie."""
+        return Path(self.out) if self.out else RUNS / self.run_id
+
+    @property
+    def results(self) -> Path:
+        """Where ledger, curves and predictions go: smoke measurements are no evidence and stay in `runs/`."""
+        return RUNS / "smoke" if self.profile == "smoke" else RESULTS
+
+    def identity(self) -> dict[str, object]:
+        """The settings that a checkpoint must share; folders may move."""
+        return {k: v for k, v in asdict(self).items() if k not in ("data", "out")} | {"data_name": self.data_name}
+
+
+def resolve(
+    profile: str = "smoke",
+    *,
+    seed: int = 0,
+    data: str = "",
+    out: str = "",
+    epochs: int = 0,
+    model: str = "seran_d",
+    wiring: str = "paper",
+) -> Settings:
+    """Settings of a profile; zero epochs and empty folders mean the profile's own.
+
+    Raises TypeError for a value of the wrong type and ValueError for an unknown name or a value out of range, before
+    any work is done.
+    """
+    given = {"profile": profile, "seed": seed, "data": data, "out": out, "epochs": epochs, "model": model}
+    for name, value in given.items():
+        expected = int if name in ("seed", "epochs") else str
+        if type(value) is not expected:
+            raise TypeError(f"{name} = {value!r} is {type(value).__name__}, expected {expected.__name__}")
+    for name, value, choices in (
+        ("profile", profile, PROFILES),
+        ("model", model, list_models()),
+        ("wiring", wiring, WIRINGS),
+    ):
+        if value not in choices:
+            raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")
+    if seed < 0 or epochs < 0:
+        raise ValueError(f"seed = {seed} and epochs = {epochs} must not be negative")
+    if not data and profile != "smoke":
+        raise ValueError(f"profile {profile!r} needs photographs: give data = a folder that holds manifest.csv")
+    if data and not Path(data).is_dir():
+        raise ValueError(f"data = {data!r} is not a folder: give the folder that holds manifest.csv")
+    chosen = PROFILES[profile]
+    names = {field.name for field in fields(Settings)} & {field.name for field in fields(Profile)}
+    settings = {name: getattr(chosen, name) for name in names}
+    return Settings(**(settings | given | {"epochs": epochs or chosen.epochs, "wiring": wiring}))
+
+
+def pick_device() -> torch.device:
+    """The first CUDA GPU, or the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words for the ledger: the GPU's name, or the number of CPU threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads of {os.cpu_count()}"
+
+
+def profile_table() -> str:
+    """The README's table of profiles, Markdown."""
+    lines = [
+        "| profile | for | data | width | size | epochs | learning rate | takes |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, p in PROFILES.items():
+        width = "x1" if p.width == 1 else f"x1/{round(1 / p.width)}"
+        lines.append(
+            f"| `{name}` | {p.purpose} | {p.source} | {width} | {p.size} px | {p.epochs} | {p.lr:g} | {p.budget} |"
+        )
+    return "\n".join(lines)
