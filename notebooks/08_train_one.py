@@ -45,6 +45,7 @@ out: str = ""  # empty means runs/<run id>
 epochs: int = 0  # zero means the number the profile names
 model: str = "seran_d"  # any name of seran_lib.nets.list_models()
 wiring: str = "paper"  # paper | port, see chapter 05
+init: str = "plain"  # plain | zero, how residual branches start
 
 # %%
 import pandas as pd
@@ -68,7 +69,7 @@ use_book_style()
 # data set is opened, checked and resized once, and all faults are listed together.
 
 # %%
-settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs, model=model, wiring=wiring)
+settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs, model=model, wiring=wiring, init=init)
 dataset = open_dataset(settings, progress=True)
 show_table(settings_table(settings, dataset.count("train")))
 

@@ -59,7 +59,8 @@ def settings_table(settings: Settings, images: int) -> pd.DataFrame:
     rows = {
         "run": settings.run_id,
         "device": device_name(pick_device()),
-        "model": f"{settings.model}, width x{settings.width:g}, {settings.size} px, wiring {settings.wiring}",
+        "model": f"{settings.model}, width x{settings.width:g}, {settings.size} px",
+        "wiring, initialisation": f"{settings.wiring}, {settings.init}",
         "training images": f"{images:,}",
         "effective batch": f"{settings.batch} (one step a batch, one device)",
         "epochs": str(settings.epochs),

@@ -1,7 +1,6 @@
 """One run from settings to ledger row: open the data, train, measure once on the test set, record."""
 
 import hashlib
-import json
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -10,13 +9,12 @@ from safetensors.torch import save as to_safetensors
 from seran_lib.nets.describe import count_parameters
 
 from . import ledger
-from .checkpoint import CheckpointError, write_atomically, write_json
+from .checkpoint import CheckpointError, write_atomically
 from .dataset import Dataset, open_dataset
 from .evaluate import measure, precision, predict, prediction_table, save_table
 from .profiles import Settings, device_name, pick_device
 from .train import Training, train
 
-DONE = "done.json"
 WEIGHTS = "weights.safetensors"
 
 
@@ -30,11 +28,19 @@ def predictions_path(settings: Settings) -> Path:
     return settings.results / "predictions" / f"{settings.run_id}.csv.gz"
 
 
+def finished(settings: Settings, dataset: Dataset) -> dict[str, object] | None:
+    """The ledger row of this run on these very images and split, or None where it still has to be done."""
+    rows = ledger.read(settings.results)
+    rows = rows[(rows["run_id"] == settings.run_id) & (rows["data_fingerprint"] == dataset.fingerprint)]
+    complete = curve_path(settings).exists() and predictions_path(settings).exists()
+    return rows.iloc[-1].to_dict() if len(rows) and complete else None
+
+
 def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]:
     """Do the run, or what is left of it, and return its ledger row.
 
-    A finished run is not repeated: its row is read back from its folder. Raises CheckpointError where another process
-    is at work in the same folder.
+    A run that the ledger holds is not repeated. Raises CheckpointError where another process is at work in the same
+    folder.
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.folder / ".lock")
@@ -46,15 +52,11 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
         ) from error
     with lock:
         dataset = dataset or open_dataset(settings, progress=True)
-        device = pick_device()
-        training = train(settings, dataset, device)
-        done = settings.folder / DONE
-        if done.exists():
-            print(f"{settings.run_id} was finished before: nothing to do", flush=True)
-            return json.loads(done.read_text(encoding="utf-8"))
-        row = record(settings, dataset, training)
-        write_json(done, row)
-        return row
+        row = finished(settings, dataset)
+        if row:
+            print(f"{settings.run_id} is in the ledger since {row['utc']}: nothing to do", flush=True)
+            return row
+        return record(settings, dataset, train(settings, dataset, pick_device()))
 
 
 def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str, object]:
@@ -87,6 +89,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         "size": settings.size,
         "wiring": settings.wiring,
         "pool": "avg" if settings.model == "seran_d_avg_pool" else "max",
+        "init": settings.init,
         "seed": settings.seed,
         "epochs": settings.epochs,
         "batch": settings.batch,

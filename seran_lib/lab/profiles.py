@@ -8,6 +8,7 @@ import torch
 
 from seran_lib.nets import list_models
 from seran_lib.nets.attention import WIRINGS
+from seran_lib.nets.network import INITS
 from seran_lib.paths import RESULTS, RUNS
 
 
@@ -70,6 +71,7 @@ class Settings:
     lr: float
     min_images: int
     wiring: str
+    init: str
     out: str
 
     @property
@@ -81,7 +83,7 @@ class Settings:
     def run_id(self) -> str:
         """Names the run in the ledger, in `runs/` and in `results/`."""
         parts = [self.data_name, self.profile, self.model, f"e{self.epochs}", f"s{self.seed}"]
-        return "-".join(parts + (["port"] if self.wiring == "port" else []))
+        return "-".join(parts + [choice for choice in (self.wiring, self.init) if choice in ("port", "zero")])
 
     @property
     def folder(self) -> Path:
@@ -107,6 +109,7 @@ def resolve(
     epochs: int = 0,
     model: str = "seran_d",
     wiring: str = "paper",
+    init: str = "plain",
 ) -> Settings:
     """Settings of a profile; zero epochs and empty folders mean the profile's own.
 
@@ -122,6 +125,7 @@ def resolve(
         ("profile", profile, PROFILES),
         ("model", model, list_models()),
         ("wiring", wiring, WIRINGS),
+        ("init", init, INITS),
     ):
         if value not in choices:
             raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")
@@ -134,7 +138,7 @@ def resolve(
     chosen = PROFILES[profile]
     names = {field.name for field in fields(Settings)} & {field.name for field in fields(Profile)}
     settings = {name: getattr(chosen, name) for name in names}
-    return Settings(**(settings | given | {"epochs": epochs or chosen.epochs, "wiring": wiring}))
+    return Settings(**(settings | given | {"epochs": epochs or chosen.epochs, "wiring": wiring, "init": init}))
 
 
 def pick_device() -> torch.device:

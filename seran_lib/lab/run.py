@@ -8,6 +8,7 @@ again: the notebook starts at its top, and training at its last checkpoint.
 
 import argparse
 import importlib.metadata
+import inspect
 import logging
 import sys
 from pathlib import Path
@@ -149,9 +150,10 @@ def parse(arguments: list[str] | None = None) -> tuple[list[Path], list[dict[str
         given[name] = value
     notebooks = [find_notebook(name) for name in options.notebooks]
     parameters = [check_parameters(notebook, given) for notebook in notebooks]
+    settings = inspect.signature(resolve).parameters
     for checked in parameters:
         try:
-            resolve(**checked)
+            resolve(**{name: value for name, value in checked.items() if name in settings})
         except (TypeError, ValueError) as error:
             raise RunError(str(error)) from error
     return notebooks, parameters

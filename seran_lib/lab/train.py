@@ -169,7 +169,7 @@ def build_model(settings: Settings, classes: int, device: torch.device) -> nn.Mo
     images/s on an RTX 3090), so that one stays as it is there.
     """
     torch.manual_seed(settings.seed)
-    model = create_model(settings.model, classes, width=settings.width, wiring=settings.wiring)
+    model = create_model(settings.model, classes, width=settings.width, wiring=settings.wiring, init=settings.init)
     grouped_on_gpu = settings.model == "senet154" and device.type == "cuda"
     return model.to(device, memory_format=torch.contiguous_format if grouped_on_gpu else torch.channels_last)
 

@@ -3,7 +3,7 @@
 from torch import nn
 
 from .baselines import TIMM_NAMES, create_baseline
-from .network import Layout, StagedNetwork
+from .network import INITS, Layout, StagedNetwork
 
 # Chosen by nets/reconstruct.py from all layouts that meet the parameter differences quoted in paper §4.2.
 SERAN_D: Layout = ("RRSRARS", "RSRARSRA", "RSRAS", "RRSSSS")
@@ -35,18 +35,21 @@ def create_model(
     pool: str = "max",
     wiring: str = "paper",
     drop_rate: float = DROP_RATE,
+    init: str = "plain",
 ) -> nn.Module:
     """A network with random weights, images (N, 3, H, W) -> scores (N, num_classes), for any H, W >= 64.
 
     `width` multiplies every number of channels (1, 1/2, 1/4 or 1/8). `pool` ("max" or "avg") and `wiring` ("paper" or
     "port", see `attention.MaskBranch`) concern the networks with attention modules; `seran_d_avg_pool` is `seran_d`
-    with average pooling (Table 2). `drop_rate` is the dropout before the classifier. Raises ValueError for an unknown
-    name or option.
+    with average pooling (Table 2). `drop_rate` is the dropout before the classifier, `init` is "plain" or "zero"
+    (`network.INITS`). Raises ValueError for an unknown name or option.
     """
     if name not in list_models():
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(list_models())}")
+    if init not in INITS:
+        raise ValueError(f"unknown init {init!r}: choose one of {', '.join(INITS)}")
     if name in TIMM_NAMES:
-        return create_baseline(name, num_classes, width=width, pool=pool, drop_rate=drop_rate)
+        return create_baseline(name, num_classes, width=width, pool=pool, drop_rate=drop_rate, init=init)
     return StagedNetwork(
         LAYOUTS[name],
         num_classes,
@@ -55,4 +58,5 @@ def create_model(
         pool="avg" if name == "seran_d_avg_pool" else pool,
         wiring=wiring,
         drop_rate=drop_rate,
+        init=init,
     )

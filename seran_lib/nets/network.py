@@ -11,6 +11,9 @@ from .attention import AttentionModule
 from .blocks import Bottleneck, SEBottleneck, make_pool, seven_by_seven_stem, three_layer_stem
 
 STAGE_CHANNELS = (256, 512, 1024, 2048)
+# "plain" is Kaiming's, as in 2019. With "zero" the last weights of every residual branch start at 0 besides, so that
+# each block is the identity at first. The paper does not say; the libraries of its time were plain.
+INITS = ("plain", "zero")
 Layout = tuple[str, str, str, str]
 
 
@@ -41,6 +44,7 @@ class StagedNetwork(nn.Module):
         pool: str = "max",
         wiring: str = "paper",
         drop_rate: float = 0.0,
+        init: str = "plain",
     ):
         super().__init__()
         for word in layout:
@@ -70,6 +74,10 @@ class StagedNetwork(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if init == "zero":
+            for module in self.modules():
+                if isinstance(module, Bottleneck):
+                    nn.init.zeros_(module.conv3.weight)
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature map after BN and ReLU, (N, 2048 * width, H/32, W/32)."""

@@ -1,0 +1,54 @@
+# make book runs the book, make test passes the tests; both set up their own environment the first time.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+PROFILE ?= smoke
+DATA ?=
+EPOCHS ?= 0
+SEEDS ?= 0
+INIT ?= plain
+MODELS ?=
+CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) seeds=$(SEEDS) init=$(INIT) $(if $(DATA),data="$(abspath $(DATA))") $(if $(MODELS),models=$(MODELS))
+
+.PHONY: help book trainings test table figures lab clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  variables: PROFILE=smoke|laptop|colab|paper  DATA=folder with manifest.csv  EPOCHS=n  SEEDS=0,1,2"
+	@echo "             MODELS=seran_d,resnet101  INIT=plain|zero  PYTHON=python3.12  VENV=.venv"
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[book,batch,test]"
+	@touch $@
+
+book: $(READY)  ## train the profile's models, run every chapter headlessly, rebuild the tables
+	$(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --config $(CONFIG) -- book
+
+trainings: $(READY)  ## only the training runs of the profile
+	$(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --config $(CONFIG) -- trainings
+
+test: $(READY)  ## lint, unit tests, and every chapter executed by nbval
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest tests
+	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && SERAN_RUNS="$$runs" $(BIN)/python -m pytest \
+		--nbval-lax --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg notebooks
+
+table: $(READY)  ## rebuild the README's tables and results/paper.csv from the ledger
+	$(BIN)/python -m seran_lib.lab.table
+
+figures: $(READY)  ## execute the chapters as committed, redraw figures/, then rebuild the tables
+	$(BIN)/python -m seran_lib.lab.pair
+	$(BIN)/python -m seran_lib.lab.table
+
+lab: $(READY)  ## open the book in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+clean:  ## delete runs and caches; results, figures and the environment stay
+	rm -rf runs data/cache .snakemake

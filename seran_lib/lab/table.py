@@ -1,0 +1,118 @@
+"""The generated parts of the README and `results/paper.csv`: `python -m seran_lib.lab.table` (`--check` only compares).
+
+Every number comes from the ledger or from `paper.py`; a run nobody did is "not run".
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from seran_lib import paper
+from seran_lib.paths import RESULTS, ROOT
+
+from . import ledger
+from .profiles import TABLE1, profile_table
+from .stats import wilson
+
+README = ROOT / "README.md"
+PAPER_CSV = RESULTS / "paper.csv"
+
+
+def paper_csv() -> str:
+    """Both tables of the paper as one CSV: table, model, and the errors in percent."""
+    tables = [paper.table1().assign(table=1), paper.table2().assign(table=2)]
+    return pd.concat(tables).rename_axis("model").reset_index().set_index("table").to_csv(lineterminator="\n")
+
+
+def error_cell(rows: pd.DataFrame) -> str:
+    """Test top-1 error in percent: one seed with its Wilson interval, several seeds as mean and standard deviation."""
+    errors = rows["test_top1_error"]
+    if len(rows) > 1:
+        return f"{errors.mean():.2f} ± {errors.std():.2f}"
+    n = int(rows["test"].iloc[0])
+    low, high = wilson(round(errors.iloc[0] * n / 100), n)
+    return f"{errors.iloc[0]:.2f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def group_table(rows: pd.DataFrame) -> str:
+    """One Markdown table: the models of Table 1 on one data set, profile and number of epochs."""
+    printed = paper.table1()
+    lines = [
+        "| model | paper (ALA) top-1 / top-5 | ours, top-1 error % | top-5 | macro | seeds | parameters | training |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    others = [model for model in rows["model"].unique() if model not in TABLE1]
+    for model in (*TABLE1, *others):
+        quoted = "–"
+        if model in printed.index:
+            quoted = f"{printed.loc[model, 'test_top1']:.2f} / {printed.loc[model, 'test_top5']:.2f}"
+        mine = rows[rows["model"] == model]
+        if mine.empty:
+            lines.append(f"| `{model}` | {quoted} | not run | | | | | |")
+            continue
+        lines.append(
+            f"| `{model}` | {quoted} | {error_cell(mine)} | {mine['test_top5_error'].mean():.2f} "
+            f"| {mine['test_macro_error'].mean():.2f} | {len(mine)} | {mine['parameters'].iloc[0] / 1e6:.2f} M "
+            f"| {mine['seconds'].mean() / 60:.1f} min |"
+        )
+    return "\n".join(lines)
+
+
+def results_block(rows: pd.DataFrame) -> str:
+    """All tables of the ledger, one per data set, profile, number of epochs and initialisation; the paper's own scale comes last."""
+    rows = rows[rows["wiring"] == "paper"]
+    parts = []
+    for (data, profile, epochs, init), group in rows.groupby(["data", "profile", "epochs", "init"], sort=True):
+        first = group.iloc[0]
+        parts.append(
+            f"**{data}**, profile `{profile}`, {epochs} epochs, `{init}` start: {first['classes']} classes, {first['train']:,} images "
+            f"to train, {first['test']:,} to test; {first['device']}.\n\n{group_table(group)}"
+        )
+    if not (rows["profile"] == "paper").any():
+        parts.append(
+            "**The paper's own data and scale** (profile `paper`: the Atlas of Living Australia, 224 px): not run."
+        )
+    return "\n\n".join(parts)
+
+
+def fill(text: str, name: str, content: str) -> str:
+    """`text` with the part between the markers of `name` replaced. Raises ValueError where there are no markers."""
+    pattern = re.compile(rf"(<!-- {name}:begin[^>]*-->\n).*?(<!-- {name}:end -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"README.md has no <!-- {name}:begin --> ... <!-- {name}:end -->")
+    return pattern.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
+
+
+def outputs() -> dict[Path, str]:
+    """Every generated file and what it should hold."""
+    text = fill(README.read_text(encoding="utf-8"), "profiles", profile_table())
+    return {
+        README: fill(text, "results", results_block(ledger.read(RESULTS))),
+        PAPER_CSV: paper_csv(),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write what changed, or with `--check` only say so; returns 1 where a check found something stale."""
+    parser = argparse.ArgumentParser(prog="python -m seran_lib.lab.table", description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, fail where a file is not up to date")
+    check = parser.parse_args(arguments).check
+    stale = 0
+    for path, content in outputs().items():
+        if path.exists() and path.read_text(encoding="utf-8") == content:
+            continue
+        stale += 1
+        name = path.relative_to(ROOT).as_posix()
+        if check:
+            print(f"{name} is not what the ledger says: run make table", file=sys.stderr)
+        else:
+            path.write_text(content, encoding="utf-8")
+            print(f"wrote {name}")
+    return int(check and stale > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
