@@ -62,14 +62,14 @@ def group_table(rows: pd.DataFrame) -> str:
 
 
 def results_block(rows: pd.DataFrame) -> str:
-    """All tables of the ledger, one per data set, profile, number of epochs and initialisation; the paper's own scale comes last."""
+    """All tables of the ledger, one per data set, profile, epochs and initialisation; the paper's own scale last."""
     rows = rows[rows["wiring"] == "paper"]
     parts = []
     for (data, profile, epochs, init), group in rows.groupby(["data", "profile", "epochs", "init"], sort=True):
         first = group.iloc[0]
         parts.append(
-            f"**{data}**, profile `{profile}`, {epochs} epochs, `{init}` start: {first['classes']} classes, {first['train']:,} images "
-            f"to train, {first['test']:,} to test; {first['device']}.\n\n{group_table(group)}"
+            f"**{data}**, profile `{profile}`, {epochs} epochs, `{init}` start: {first['classes']} classes, "
+            f"{first['train']:,} images to train, {first['test']:,} to test; {first['device']}.\n\n{group_table(group)}"
         )
     if not (rows["profile"] == "paper").any():
         parts.append(
