@@ -9,9 +9,9 @@ PROFILE ?= smoke
 DATA ?=
 EPOCHS ?= 0
 SEEDS ?= 0
-INIT ?= plain
+INIT ?=
 MODELS ?=
-CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) seeds=$(SEEDS) init=$(INIT) $(if $(DATA),data="$(abspath $(DATA))") $(if $(MODELS),models=$(MODELS))
+CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) seeds=$(SEEDS) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(abspath $(DATA))") $(if $(MODELS),models=$(MODELS))
 
 .PHONY: help book trainings test table figures lab clean
 

@@ -17,7 +17,7 @@ PROFILE = str(config.get("profile", "smoke"))
 DATA = str(config.get("data", ""))
 EPOCHS = int(config.get("epochs", 0))
 SEEDS = [int(seed) for seed in str(config.get("seeds", "0")).split(",")]
-INIT = str(config.get("init", "plain"))
+INIT = str(config.get("init", ""))
 resolve(PROFILE, data=DATA, epochs=EPOCHS, init=INIT)  # a wrong word stops here
 MODELS = str(config.get("models") or ",".join(PROFILES[PROFILE].grid)).split(",")
 TRAININGS = [
@@ -59,8 +59,9 @@ rule train:
     params:
         arguments=lambda wildcards: arguments(BY_ID[wildcards.run_id]),
         model=lambda wildcards: BY_ID[wildcards.run_id].model,
+        init=lambda wildcards: BY_ID[wildcards.run_id].init,
     shell:
-        f"{RUN} 08_train_one {{params.arguments}} -p model={{params.model}} -p init={INIT}"
+        f"{RUN} 08_train_one {{params.arguments}} -p model={{params.model}} -p init={{params.init}}"
 
 
 rule chapter:

@@ -45,7 +45,7 @@ out: str = ""  # empty means runs/<run id>
 epochs: int = 0  # zero means the number the profile names
 model: str = "seran_d"  # any name of seran_lib.nets.list_models()
 wiring: str = "paper"  # paper | port, see chapter 05
-init: str = "plain"  # plain | zero, how residual branches start
+init: str = ""  # plain | zero, how residual branches start; empty means as the profile
 
 # %%
 import pandas as pd

@@ -16,7 +16,7 @@ from seran_lib.paths import CACHE
 
 from .profiles import Settings
 
-DRAWN = {"species": 8, "images_per_species": 40, "side": 96, "seed": 7}
+DRAWN = {"species": 6, "images_per_species": 60, "side": 80, "seed": 7}
 
 
 @dataclass(frozen=True)

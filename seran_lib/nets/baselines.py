@@ -31,10 +31,9 @@ def create_baseline(name: str, num_classes: int, *, width: float, pool: str, dro
     if name == "senet154":
         # 64 groups of 4 channels become fewer groups, not thinner ones
         options |= {"stem_width": base, "cardinality": base, "base_width": round(4 / width)}
-    model = timm.create_model(TIMM_NAMES[name], num_classes=num_classes, **options)
+    model = timm.create_model(TIMM_NAMES[name], num_classes=num_classes, zero_init_last=init == "zero", **options)
     if name != "senet154" and width != 1:
         narrow_stem(model, base)
-    model.init_weights(zero_init_last=init == "zero")
     return model
 
 
@@ -49,3 +48,5 @@ def narrow_stem(model: ResNet, channels: int) -> None:
     model.bn1 = nn.BatchNorm2d(channels)
     first.conv1 = nn.Conv2d(channels, first.conv1.out_channels, 1, bias=False)
     first.downsample = nn.Sequential(nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels))
+    for convolution in (model.conv1, first.conv1, first.downsample[0]):
+        nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as timm does

@@ -76,6 +76,16 @@ def test_ablations_change_one_thing_each():
     assert count_parameters(full) - count_parameters(no_se) == gates
 
 
+@pytest.mark.parametrize("name", list_models())
+def test_residual_branches_start_at_zero_or_plain(name):
+    """Plain: no weight of a normalisation or convolution is all zero. Zero: the last layer of each block is."""
+    for init in ("plain", "zero"):
+        model = create_model(name, 5, width=1 / 8, init=init)
+        dead = [n for n, p in model.named_parameters() if n.endswith("weight") and (p == 0).all()]
+        blocks = sum(isinstance(m, Bottleneck) or hasattr(m, "bn3") for m in model.modules())
+        assert len(dead) == (blocks if init == "zero" else 0)
+
+
 def test_golden_scores():
     """A change of the arithmetic of SERAN-D or Attention-92 shows here, whatever its parameter count."""
     image = torch.linspace(-2, 2, 3 * 64 * 64).reshape(1, 3, 64, 64)
@@ -113,6 +123,7 @@ def test_unused_weights_do_not_exist():
         ({"name": "seran", "wiring": "caffe"}, "unknown wiring 'caffe'"),
         ({"name": "seran", "width": 0.3}, "width 0.3 makes"),
         ({"name": "resnet101", "pool": "avg"}, "max pooling it was published with"),
+        ({"name": "seran", "init": "none"}, "unknown init 'none'"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
