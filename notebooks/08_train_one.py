@@ -56,7 +56,7 @@ from seran_lib.lab import plots, stats, train
 from seran_lib.lab.cost import settings_table
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.experiment import curve_path, predictions_path, run
-from seran_lib.lab.figures import COLOURS, WIDE, use_book_style
+from seran_lib.lab.figures import COLOURS, WIDE, show_pictures, use_book_style
 from seran_lib.lab.notebook import finish, show_source, show_table
 from seran_lib.lab.profiles import pick_device, resolve
 
@@ -104,8 +104,7 @@ show_source(augment)
 # %%
 loaders = dataset.loaders(settings, pick_device())
 images, targets = next(iter(loaders.train))
-plots.show_images(images[:12], [dataset.classes[target] for target in targets[:12]])
-plt.show()
+show_pictures(plots.picture_grid(images[:12], [dataset.classes[target] for target in targets[:12]]))
 
 # %% [markdown]
 # The order of the images and every random number of the augmentation follow from (seed, epoch, image). So an epoch
@@ -113,8 +112,7 @@ plt.show()
 
 # %%
 images, targets = next(iter(loaders.valid))
-plots.show_images(images[:6], [dataset.classes[target] for target in targets[:6]])
-plt.show()
+show_pictures(plots.picture_grid(images[:6], [dataset.classes[target] for target in targets[:6]]))
 
 # %% [markdown]
 # ## The schedule
@@ -186,10 +184,9 @@ plt.show()
 wrong = predictions[predictions["label"] != predictions["predicted"]].nlargest(6, "probability")
 order = pd.Index(dataset.manifest["image_id"][dataset.parts == "test"]).get_indexer(wrong["image_id"])
 test_images = [image for batch, _ in loaders[2] for image in batch] if len(wrong) else []
-titles = [f"{label}\nnot {predicted}" for label, predicted in zip(wrong["label"], wrong["predicted"], strict=True)]
+titles = [f"{label}, not {predicted}" for label, predicted in zip(wrong["label"], wrong["predicted"], strict=True)]
 if len(wrong):
-    plots.show_images([test_images[k] for k in order], titles)
-    plt.show()
+    show_pictures(plots.picture_grid([test_images[k] for k in order], titles))
 
 # %% [markdown]
 # ## What we saw

@@ -4,10 +4,15 @@ Figures are made to be projected: no type below 11 points, labels beside what th
 Colours follow Okabe and Ito, "Color Universal Design", 2008, and stay apart for colour-blind readers.
 """
 
+import io
 from types import MappingProxyType
 
 import matplotlib as mpl
+from IPython.display import Image as Shown
+from IPython.display import display
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from PIL import Image
 
 from seran_lib.paths import FIGURES
 
@@ -66,3 +71,20 @@ def save(figure: Figure, name: str) -> None:
     with mpl.rc_context({"svg.hashsalt": STYLE["svg.hashsalt"]}):
         # A date or a version of matplotlib in the file would change it without changing the picture.
         figure.savefig(FIGURES / f"{name}.svg", metadata={"Date": None, "Creator": None})
+
+
+def show_pictures(figure: Figure) -> None:
+    """Displays a figure that is mostly photographs or drawings as JPEG: a tenth of the bytes of a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="jpeg", dpi=90, pil_kwargs={"quality": 82})
+    plt.close(figure)
+    display(Shown(buffer.getvalue(), format="jpeg"))
+
+
+def save_pictures(figure: Figure, name: str) -> None:
+    """Writes `figures/<name>.png` with 256 colours, for figures made of drawn insects, never of photographs."""
+    FIGURES.mkdir(exist_ok=True)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    picture = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture.save(FIGURES / f"{name}.png", optimize=True)

@@ -51,6 +51,16 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def check_header(path: Path) -> None:
+    """Raises ValueError where the file holds other columns than this version writes."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open(newline="", encoding="utf-8") as stream:
+        header = next(csv.reader(stream))
+    if header != COLUMNS:
+        raise ValueError(f"{path} has other columns than this version writes: move it away, and run the command again")
+
+
 def append(folder: Path, row: dict[str, object]) -> None:
     """Add one row to `folder/ledger.csv` with a single write, one process at a time.
 
@@ -61,12 +71,8 @@ def append(folder: Path, row: dict[str, object]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LEDGER
     with FileLock(folder / ".ledger.lock"):
+        check_header(path)
         fresh = not path.exists() or path.stat().st_size == 0
-        if not fresh:
-            with path.open(newline="", encoding="utf-8") as stream:
-                header = next(csv.reader(stream))
-            if header != COLUMNS:
-                raise ValueError(f"{path} has other columns than this version writes: keep it, and use another folder")
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
         if fresh:
@@ -81,8 +87,12 @@ def append(folder: Path, row: dict[str, object]) -> None:
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """All rows of a ledger, the later row of a repeated run; an empty frame with the columns where there is none."""
+    """All rows of a ledger, the later row of a repeated run; an empty frame with the columns where there is none.
+
+    Raises ValueError where the file has other columns, so that a run finds out before it trains.
+    """
     path = folder / LEDGER
-    if not path.exists():
+    check_header(path)
+    if not path.exists() or path.stat().st_size == 0:
         return pd.DataFrame(columns=COLUMNS)
     return pd.read_csv(path).drop_duplicates("run_id", keep="last").reset_index(drop=True)

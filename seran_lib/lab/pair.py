@@ -18,9 +18,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-from seran_lib.paths import ROOT
+from seran_lib.paths import NOTEBOOKS
 
-NOTEBOOKS = ROOT / "notebooks"
 CELL_TIMEOUT = 600  # seconds; far above the smoke profile's 60 s a notebook, so that only a hang meets it
 
 
@@ -59,8 +58,9 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         store_widget_state=False,
         coalesce_streams=True,  # how prints are cut into messages depends on the machine's load
     )
-    # PYTHONHASHSEED fixes the order in which sets of strings are printed.
-    return client.execute(env={**os.environ, "PYTHONHASHSEED": "0"})
+    # PYTHONHASHSEED fixes the order in which sets of strings are printed; with runs of its own a chapter trains anew.
+    with tempfile.TemporaryDirectory() as runs:
+        return client.execute(env={**os.environ, "PYTHONHASHSEED": "0", "SERAN_RUNS": runs})
 
 
 def strip(notebook: NotebookNode) -> None:

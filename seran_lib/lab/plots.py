@@ -3,6 +3,7 @@
 Each returns the figure; only figures made of numbers or drawn insects may be saved with `figures.save`.
 """
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,16 +21,16 @@ from .figures import COLOURS, TALL, WIDE
 PARTS = {"train": "other", "valid": "doubt", "test": "ours"}
 
 
-def show_images(images: Sequence[Tensor], titles: list[str], columns: int = 6) -> Figure:
+def picture_grid(images: Sequence[Tensor], titles: list[str], columns: int = 6) -> Figure:
     """Normalised images, each (3, H, W), in a grid with a title above each."""
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDE[0], rows * 1.9), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDE[0], rows * 2.1), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     pixels = denormalise(torch.stack(list(images)).cpu()).permute(0, 2, 3, 1).numpy()
     for axis, image, title in zip(axes.flat, pixels, titles, strict=False):
         axis.imshow(image)
-        axis.set_title(title, fontsize=11, loc="center", pad=3)
+        axis.set_title(textwrap.fill(title, 15), fontsize=11, loc="center", pad=3)
     return figure
 
 
@@ -55,9 +56,9 @@ def plot_curves(log: pd.DataFrame) -> Figure:
     """Losses and validation error over the epochs of one run."""
     figure, (left, right) = plt.subplots(1, 2, figsize=WIDE)
     for column, colour, name in (("train_loss", "other", "training"), ("valid_loss", "ours", "validation")):
-        left.plot(log["epoch"], log[column], color=COLOURS[colour], marker="o", markersize=4)
-        left.annotate(f" {name}", (log["epoch"].iloc[-1], log[column].iloc[-1]), color=COLOURS[colour], va="center")
-    left.set(title="Loss", xlabel="epoch", ylim=(0, None), xlim=(0.8, log["epoch"].max() * 1.35))
+        left.plot(log["epoch"], log[column], color=COLOURS[colour], marker="o", markersize=4, label=name)
+    left.set(title="Loss", xlabel="epoch", ylim=(0, None))
+    left.legend()
     right.plot(log["epoch"], log["valid_top1_error"], color=COLOURS["ours"], marker="o", markersize=4)
     right.set(title="Validation error, %", xlabel="epoch", ylim=(0, None))
     for axis in (left, right):
