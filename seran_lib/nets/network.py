@@ -55,7 +55,7 @@ class StagedNetwork(nn.Module):
         self.layout = layout
         stem_channels = tuple(scaled(c, width) for c in ((64, 64, 128) if deep_stem else (64,)))
         self.stem = three_layer_stem(stem_channels) if deep_stem else seven_by_seven_stem(*stem_channels)
-        self.pool = make_pool(pool)
+        self.pool, self.pool_name = make_pool(pool), pool
         stages, in_channels = [], stem_channels[-1]
         for index, (word, full) in enumerate(zip(layout, STAGE_CHANNELS, strict=True)):
             channels = scaled(full, width)
