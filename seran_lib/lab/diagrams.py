@@ -86,7 +86,7 @@ def draw_network(network: StagedNetwork, title: str, size: int = 224) -> Figure:
     figure, axis = plt.subplots(figsize=(11, 4.9))
     parts = {"stem": network.stem, **{f"stage {k}": stage for k, stage in enumerate(network.stages, 1)}}
     for row, (name, part) in enumerate(parts.items()):
-        x = 1.9
+        x = 1.2
         axis.text(0, -row, name, fontsize=13, va="center")
         if name == "stem":
             for text, width in (("3x3", 0.7), ("3x3", 0.7), ("3x3", 0.7), (f"{network.pool_name} pool", 1.5)):
@@ -103,10 +103,10 @@ def draw_network(network: StagedNetwork, title: str, size: int = 224) -> Figure:
         axis.text(10.6, -row, f"{weights:.2f} M", fontsize=12, va="center", ha="right")
     for x, text in ((9.0, "output"), (10.6, "weights")):
         axis.text(x, 0.75, text, fontsize=12, color=COLOURS["other"], ha="right")
-    box(axis, 3.9, -len(parts), "BN, ReLU, mean, dropout, classifier", FILLS["head"], 4.1)
+    box(axis, 3.25, -len(parts), "BN, ReLU, mean, dropout, classifier", FILLS["head"], 4.1)
     axis.text(10.6, -len(parts), f"{cost.parameters / 1e6:.2f} M in all", fontsize=12, va="center", ha="right")
     legend = [Patch(color=fill, label=label) for label, fill, _ in MODULES.values()]
-    axis.legend(handles=legend, loc="upper center", ncols=3, bbox_to_anchor=(0.42, 1.08))
+    axis.legend(handles=legend, loc="upper center", ncols=3, bbox_to_anchor=(0.36, 1.08))
     axis.set_title(f"{title}: {cost.gmacs:.2f} billion multiply-adds at {size} px", pad=22)
     axis.set(xlim=(-0.1, 10.7), ylim=(-len(parts) - 0.6, 1))
     axis.axis("off")

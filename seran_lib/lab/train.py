@@ -68,7 +68,10 @@ class HalfPrecisionOnCPU(Callback):
 
 
 class EpochLog(Callback):
-    """Keep one row an epoch and print it; on a terminal, show a bar while the epoch runs."""
+    """Keep one row an epoch and print it; on a terminal, show a bar while the epoch runs.
+
+    fastai announces the epochs that a resumed run skips as well; they have their row already.
+    """
 
     order = 55  # after fastai's Recorder
 
@@ -76,6 +79,8 @@ class EpochLog(Callback):
         self.rows = rows
 
     def before_epoch(self) -> None:
+        if self.epoch < len(self.rows):
+            return
         self.began, self.train_seconds, self.total_loss = time.perf_counter(), 0.0, 0.0
         steps = len(self.dls.train) + len(self.dls.valid)
         title = f"epoch {self.epoch + 1}/{self.n_epoch}"
@@ -91,6 +96,8 @@ class EpochLog(Callback):
         self.train_seconds = time.perf_counter() - self.began
 
     def after_epoch(self) -> None:
+        if self.epoch < len(self.rows):
+            return
         self.bar.close()
         valid_loss, top1, top5 = self.recorder.final_record[1:4]
         images = len(self.dls.train) * self.dls.train.bs
@@ -120,12 +127,15 @@ class KeepState(Callback):
         self, settings: Settings, identity: dict[str, object], rows: list[dict[str, float]], scaler: dict[str, float]
     ):
         self.settings, self.identity, self.rows, self.saved_scaler = settings, identity, rows, scaler
+        self.epochs_done = len(rows)
 
     def before_fit(self) -> None:
         if self.saved_scaler:
             self.learn.scaler.load_state_dict(self.saved_scaler)
 
     def after_epoch(self) -> None:
+        if self.epoch < self.epochs_done:  # skipped on resuming
+            return
         if not math.isfinite(self.rows[-1]["train_loss"]):
             raise FloatingPointError(
                 f"{self.settings.run_id}: training loss {self.rows[-1]['train_loss']} in epoch {self.epoch + 1}. "
