@@ -22,7 +22,7 @@
 #
 # - all eleven networks of the book by name, four of them checked against the exact sizes of their publications,
 # - weights, multiply-adds and activations of each,
-# - a picture of who is cheap and who is dear, and in which stage,
+# - a picture of who is cheap and who is dear,
 # - what the width multiplier does, by which this book fits on a laptop,
 # - an estimate of GPU hours for the whole of Table 1.
 #
@@ -51,7 +51,7 @@ from torch import nn
 
 from seran_lib import paper
 from seran_lib.lab.cost import gpu_hours
-from seran_lib.lab.figures import COLOURS, TALL, WIDE, save, use_book_style
+from seran_lib.lab.figures import COLOURS, WIDE, save, use_book_style
 from seran_lib.lab.notebook import finish, show_source, show_table
 from seran_lib.lab.profiles import PROFILES, TABLE1, resolve
 from seran_lib.nets import create_model, describe, list_models
@@ -105,15 +105,13 @@ table = pd.DataFrame(
 table.round(2)
 
 # %%
-figure, axis = plt.subplots(figsize=TALL)
-for name in TABLE1:
-    mine = name.startswith("seran")
-    axis.scatter(table.GMACs[name], table["weights, M"][name], s=90, color=COLOURS["ours" if mine else "other"])
-    error = paper.table1().test_top1[name]
-    axis.annotate(
-        f"  {name}\n  {error:.1f} % in the paper", (table.GMACs[name], table["weights, M"][name]), va="center"
-    )
-axis.set(xlabel="billion multiply-adds an image", ylabel="million weights", xlim=(6, 25), ylim=(0, 125))
+order = table.loc[list(TABLE1)].sort_values("GMACs")
+figure, axes = plt.subplots(1, 3, figsize=(11, 4.4), sharey=True)
+for axis, column in zip(axes, order, strict=True):
+    colours = [COLOURS["ours" if name.startswith("seran") else "faint"] for name in order.index]
+    bars = axis.barh(order.index, order[column], color=colours, height=0.65)
+    axis.bar_label(bars, fmt="%.1f", padding=4)
+    axis.set(title=column, xlim=(0, order[column].max() * 1.25), xticks=[])
 save(figure, "fig07_cost")
 plt.show()
 

@@ -3,7 +3,7 @@
 from torch import nn
 
 from .baselines import TIMM_NAMES, create_baseline
-from .network import INITS, Layout, StagedNetwork
+from .network import DEEP_STEM, INITS, SEVEN_STEM, Layout, StagedNetwork
 
 # Chosen by nets/reconstruct.py from all layouts that meet the parameter differences quoted in paper §4.2.
 SERAN_D: Layout = ("RRSRARS", "RSRARSRA", "RSRAS", "RRSSSS")
@@ -53,7 +53,7 @@ def create_model(
     return StagedNetwork(
         LAYOUTS[name],
         num_classes,
-        deep_stem=name.startswith("seran"),
+        stem=DEEP_STEM if name.startswith("seran") else SEVEN_STEM,
         width=width,
         pool="avg" if name == "seran_d_avg_pool" else pool,
         wiring=wiring,

@@ -11,6 +11,8 @@ from .attention import AttentionModule
 from .blocks import Bottleneck, SEBottleneck, make_pool, seven_by_seven_stem, three_layer_stem
 
 STAGE_CHANNELS = (256, 512, 1024, 2048)
+DEEP_STEM = (64, 64, 128)  # three 3x3 convolutions (paper §3.1), as wide as SENet-154's
+SEVEN_STEM = (64,)  # one 7x7 convolution
 # "plain" is Kaiming's, as in 2019. With "zero" the last weights of every residual branch start at 0 besides, so that
 # each block is the identity at first. The paper does not say; the libraries of its time were plain.
 INITS = ("plain", "zero")
@@ -29,9 +31,9 @@ class StagedNetwork(nn.Module):
     """Images (N, 3, H, W), H and W at least 64, -> class scores (N, num_classes).
 
     Stem and pooling bring H and W to a quarter; the stages work at 1/4, 1/8, 1/16 and 1/32 with 256, 512, 1024 and
-    2048 channels times `width`. An attention module of stage k pools 4 - k times, so that every mask bottoms out at
-    1/32. Then batch normalisation, ReLU, mean over positions, dropout and the classifier. Raises ValueError for a
-    layout that does not follow the grammar above.
+    2048 channels times `width`. `stem` holds the widths of three 3x3 convolutions, or of one 7x7. An attention module
+    of stage k pools 4 - k times, so that every mask bottoms out at 1/32. Then batch normalisation, ReLU, mean over
+    positions, dropout and the classifier. Raises ValueError for a layout that does not follow the grammar above.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class StagedNetwork(nn.Module):
         layout: Layout,
         num_classes: int,
         *,
-        deep_stem: bool = True,
+        stem: tuple[int, ...] = DEEP_STEM,
         width: float = 1.0,
         pool: str = "max",
         wiring: str = "paper",
@@ -53,8 +55,8 @@ class StagedNetwork(nn.Module):
         if "A" in layout[3]:
             raise ValueError(f"layout {layout}: stage 4 is already at 1/32, an attention module could not pool there")
         self.layout = layout
-        stem_channels = tuple(scaled(c, width) for c in ((64, 64, 128) if deep_stem else (64,)))
-        self.stem = three_layer_stem(stem_channels) if deep_stem else seven_by_seven_stem(*stem_channels)
+        stem_channels = tuple(scaled(channels, width) for channels in stem)
+        self.stem = seven_by_seven_stem(*stem_channels) if len(stem) == 1 else three_layer_stem(stem_channels)
         self.pool, self.pool_name = make_pool(pool), pool
         stages, in_channels = [], stem_channels[-1]
         for index, (word, full) in enumerate(zip(layout, STAGE_CHANNELS, strict=True)):

@@ -1,0 +1,87 @@
+"""The numbers of a results row, recomputed by hand, and the ledger that keeps them."""
+
+import gzip
+import multiprocessing
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seran_lib.lab import ledger
+from seran_lib.lab.evaluate import measure, prediction_table, save_table
+
+SCORES = np.log(np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.1, 0.1, 0.8]], dtype=np.float32))
+TARGETS = np.array([0, 0, 1, 2])
+
+
+def test_measures_by_hand():
+    measured = measure(SCORES, TARGETS)
+    assert measured["top1_error"] == pytest.approx(25)
+    assert measured["top5_error"] == 0  # three classes: the right one is always among five
+    assert measured["macro_error"] == pytest.approx(100 / 3)  # 0, 1 and 0 of the species' images
+    assert measured["loss"] == pytest.approx(-np.mean(np.log([0.7, 0.6, 0.4, 0.8])), rel=1e-5)
+
+
+def test_top5_counts_the_sixth_as_wrong():
+    scores = np.tile(np.arange(8, 0, -1.0), (8, 1))
+    assert measure(scores, np.arange(8))["top5_error"] == pytest.approx(100 * 3 / 8)
+
+
+class Set:
+    classes = ("ant", "bee", "fly")
+    parts = np.array(["test"] * 4 + ["train"])
+    targets = np.array([*TARGETS, 0])
+    manifest = pd.DataFrame({"image_id": list("abcde")})
+
+
+def test_predictions_are_enough_to_redo_the_measures(tmp_path):
+    table = prediction_table(SCORES, Set, "test")
+    save_table(tmp_path / "p.csv.gz", table)
+    read = pd.read_csv(tmp_path / "p.csv.gz")
+    assert 100 * (read["label"] != read["predicted"]).mean() == measure(SCORES, TARGETS)["top1_error"]
+    assert read["label_rank"].tolist() == [1, 1, 2, 1] and read["image_id"].tolist() == list("abcd")
+    assert -np.log(read["label_probability"]).mean() == pytest.approx(measure(SCORES, TARGETS)["loss"], abs=1e-4)
+    first = (tmp_path / "p.csv.gz").read_bytes()
+    save_table(tmp_path / "p.csv.gz", table)
+    assert (tmp_path / "p.csv.gz").read_bytes() == first and gzip.decompress(first).startswith(b"image_id,label")
+
+
+def row(number):
+    return dict.fromkeys(ledger.COLUMNS, "") | {"run_id": f"run {number}", "seed": number, "device": "CPU, 2 of 2"}
+
+
+def append_some(folder, numbers):
+    for number in numbers:
+        ledger.append(folder, row(number))
+
+
+def test_rows_of_several_processes_stay_whole(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=append_some, args=(tmp_path, range(k, 40, 4))) for k in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    table = ledger.read(tmp_path)
+    assert sorted(table["seed"]) == list(range(40)) and set(table["device"]) == {"CPU, 2 of 2"}
+
+
+def test_the_later_row_of_a_repeated_run_is_read_and_the_file_keeps_both(tmp_path):
+    ledger.append(tmp_path, row(1) | {"test_top1_error": 10})
+    ledger.append(tmp_path, row(1) | {"test_top1_error": 12})
+    assert ledger.read(tmp_path)["test_top1_error"].tolist() == [12]
+    assert len((tmp_path / "ledger.csv").read_text().splitlines()) == 3
+
+
+def test_a_ledger_with_other_columns_is_left_alone(tmp_path):
+    (tmp_path / "ledger.csv").write_text("run_id,error\na,1\n")
+    for use in (lambda: ledger.append(tmp_path, row(1)), lambda: ledger.read(tmp_path)):
+        with pytest.raises(ValueError, match="other columns"):
+            use()
+    assert (tmp_path / "ledger.csv").read_text() == "run_id,error\na,1\n"
+
+
+def test_an_incomplete_row_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"missing \{'seed'\}"):
+        ledger.append(tmp_path, {k: v for k, v in row(1).items() if k != "seed"})
+    assert not (tmp_path / "ledger.csv").exists()

@@ -1,0 +1,135 @@
+"""The runner of notebooks: wrong words stop it before it starts, a dead or unfinished notebook is no success."""
+
+import json
+
+import nbformat
+import pytest
+from PIL import Image
+
+from seran_lib.data.manifest import DataError
+from seran_lib.lab import dataset, profiles, run
+from seran_lib.lab.dataset import open_dataset
+
+PARAMETERS = 'profile: str = "smoke"\nseed: int = 0\ndata: str = ""\nout: str = ""\nepochs: int = 0\nrate: float = 0.1'
+
+
+def notebook(folder, name, *cells):
+    """A small notebook with a parameters cell and these code cells."""
+    book = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
+    )
+    book.cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})]
+    book.cells += [nbformat.v4.new_code_cell(source) for source in cells]
+    path = folder / f"{name}.ipynb"
+    nbformat.write(book, path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "RUNS", tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def test_a_finished_notebook_leaves_its_copy_and_its_environment(tmp_path, runs, capsys):
+    path = notebook(tmp_path, "ok", "print(seed, rate)", 'print("finished: ok")')
+    assert run.main([str(path), "--seed", "3", "-p", "rate=0.5"]) == 0
+    copy = next(runs.rglob("ok.ipynb"))
+    assert "3 0.5" in copy.read_text()
+    environment = json.loads((copy.parent / "environment.json").read_text())
+    assert environment["parameters"]["seed"] == 3
+    assert environment["installed"]["torch"] and environment["device"] and "git_commit" in environment
+
+
+def test_failures_are_told_and_do_not_stop_the_next_notebook(tmp_path, runs, capsys):
+    fails = notebook(tmp_path, "fails", "1 / 0", 'print("finished: fails")')
+    dies = notebook(
+        tmp_path, "dies", "import os, signal", "os.kill(os.getpid(), signal.SIGKILL)", 'print("finished: dies")'
+    )
+    stops = notebook(tmp_path, "stops", "print('no last word')")
+    good = notebook(tmp_path, "good", 'print("finished: good")')
+    assert run.main([str(path) for path in (fails, dies, stops, good)]) == 1
+    told = capsys.readouterr()
+    assert "fails failed in cell 2: ZeroDivisionError" in told.err
+    assert "dies" in told.err and "kernel died" in told.err
+    assert "stops ended before its last cell" in told.err
+    assert told.out.count("finished ") == 1 and "good.ipynb" in told.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["08_train_two"], "no notebook '08_train_two': the book has 00_start_here"),
+        (["08_train_one", "--profile", "huge"], "unknown profile 'huge'"),
+        (["08_train_one", "-p", "model=vgg"], "unknown model 'vgg'"),
+        (["08_train_one", "-p", "modle=seran"], "08_train_one has no parameter 'modle': it has profile, seed"),
+        (["08_train_one", "--seed", "x"], "seed = 'x' is not of type int"),
+        (["08_train_one", "--epochs", "1.5"], "epochs = '1.5' is not of type int"),
+        (["08_train_one", "-p", "model"], "write NAME=VALUE"),
+        (["08_train_one", "--data", "no/such/folder"], "is not a folder: give the folder that holds manifest.csv"),
+        (["08_train_one", "--profile", "laptop"], "needs photographs"),
+    ],
+)
+def test_wrong_words_stop_it_before_it_starts(words, message, runs, capsys):
+    assert run.main(words) == 2
+    assert message in capsys.readouterr().err
+    assert not runs.exists()
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run.main(["--help"])
+    assert stopped.value.code == 0 and "--profile" in capsys.readouterr().out
+
+
+def test_two_processes_on_one_notebook(tmp_path, runs):
+    path = notebook(tmp_path, "ok", 'print("finished: ok")')
+    folder = run.output_folder(path, {"seed": 0})
+    folder.mkdir(parents=True)
+    with run.FileLock(folder / ".lock"), pytest.raises(run.RunError, match="another process runs ok"):
+        run.execute(path, {"seed": 0})
+
+
+def spoil(folder, change):
+    """A copy of nothing: three good pictures a species, then one change of manifest or files."""
+    (folder / "images").mkdir(parents=True)
+    rows = ["image_id,file,label"]
+    for label in ("ant", "bee"):
+        for k in range(20):
+            Image.new("RGB", (40, 30), (10 * k, 90, 20)).save(folder / "images" / f"{label}{k}.jpg")
+            rows.append(f"{label}{k},images/{label}{k}.jpg,{label}")
+    rows = change(folder / "images" / "ant3.jpg", rows) or rows
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+
+
+def truncate(path, rows):
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def animate(path, rows):
+    frames = [Image.new("P", (40, 30), k) for k in (0, 9)]
+    frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:])
+
+
+BAD = {
+    "missing": (lambda path, rows: path.unlink(), "ant3.jpg"),
+    "truncated": (truncate, "ant3.jpg"),
+    "two pixels": (lambda path, rows: Image.new("RGB", (2, 1)).save(path), "ant3.jpg"),
+    "animated": (animate, "ant3.jpg"),
+    "cmyk": (lambda path, rows: Image.new("CMYK", (40, 30)).save(path), "ant3.jpg"),
+    "outside": (lambda path, rows: [*rows, "x,../../etc/passwd,ant"], "line 42"),
+    "one of a class": (lambda path, rows: rows[:22], "label"),
+    "no images": (lambda path, rows: rows[:1], "manifest.csv"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_bad_input_is_named_before_training(fault, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "CACHE", tmp_path / "cache")
+    change, named = BAD[fault]
+    spoil(tmp_path / "set", change)
+    settings = profiles.resolve("smoke", data=str(tmp_path / "set"))
+    with pytest.raises(DataError) as error:
+        open_dataset(settings)
+    assert named in str(error.value)
+    assert len(str(error.value)) > len(named) + 20  # says more than a name

@@ -1,0 +1,25 @@
+"""Every model of the paper profile at full width, 224 px and 123 classes: one optimiser step and an evaluation."""
+
+import pytest
+import torch
+from torch import nn
+
+from seran_lib.nets import create_model, list_models
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_a_step_at_full_size(name):
+    torch.manual_seed(0)
+    model = create_model(name)
+    before = model.state_dict()["classifier.weight" if hasattr(model, "classifier") else "fc.weight"].clone()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = model(torch.randn(2, 3, 224, 224))
+    assert scores.shape == (2, 123)
+    loss = nn.functional.cross_entropy(scores.float(), torch.tensor([0, 122]))
+    loss.backward()
+    optimiser.step()
+    after = model.state_dict()["classifier.weight" if hasattr(model, "classifier") else "fc.weight"]
+    assert loss.isfinite() and not torch.equal(before, after)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert model.eval()(torch.randn(1, 3, 224, 224)).isfinite().all()
