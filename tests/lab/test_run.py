@@ -50,7 +50,7 @@ def test_failures_are_told_and_do_not_stop_the_next_notebook(tmp_path, runs, cap
     good = notebook(tmp_path, "good", 'print("finished: good")')
     assert run.main([str(path) for path in (fails, dies, stops, good)]) == 1
     told = capsys.readouterr()
-    assert "fails failed in cell 2: ZeroDivisionError" in told.err
+    assert "fails failed in cell 3: ZeroDivisionError" in told.err
     assert "dies" in told.err and "kernel died" in told.err
     assert "stops ended before its last cell" in told.err
     assert told.out.count("finished ") == 1 and "good.ipynb" in told.out
@@ -107,7 +107,7 @@ def truncate(path, rows):
 
 
 def animate(path, rows):
-    frames = [Image.new("P", (40, 30), k) for k in (0, 9)]
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
     frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:])
 
 

@@ -72,7 +72,7 @@ def test_a_killed_run_resumes_to_the_same_weights(atlas, tmp_path, whole, kills)
 
 
 def test_a_full_disk_keeps_what_was_written_and_the_run_resumes(atlas, tmp_path, whole):
-    kill_in_epoch(start(atlas, tmp_path / "runs"), 2)
+    kill_in_epoch(start(atlas, tmp_path / "runs"), 3)
     folder = next(path for path in (tmp_path / "runs").iterdir() if path.name.startswith("insects"))
     before = (folder / "last.pt").read_bytes()
     starved = start(atlas, tmp_path / "runs", str(len(before) // 2))
