@@ -123,7 +123,7 @@ plt.show()
 # %% [markdown]
 # The orange arrows exist only in the port. Counting weights does not show the difference:
 
-# %%
+# %% tags=["nbval-check-output"]
 assert count_parameters(paper) == count_parameters(port)
 port.load_state_dict(paper.state_dict())
 print(f"{count_parameters(paper):,} weights in both")
@@ -204,7 +204,7 @@ show_pictures(figure)
 # The networks differ in the number of modules per stage. One word per stage tells all: R is a residual block, A an
 # attention module. The numbers of weights, at 1000 classes, are those of the authors' released networks.
 
-# %%
+# %% tags=["nbval-check-output"]
 released = {"attention56": 31_810_728, "attention92": 52_466_344}
 rows = {}
 for name, weights in released.items():

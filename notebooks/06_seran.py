@@ -102,7 +102,7 @@ show_table(pd.DataFrame({"holds": ["yes" if fact else "no" for fact in facts.val
 #
 # Weights can be counted by formula, far faster than by building networks. First, the formula must be right:
 
-# %%
+# %% tags=["nbval-check-output"]
 body = reconstruct.body_parameters((2, 2, 2, 4), (1, 2, 1), (3, 3, 1, 1))
 built = count_parameters(seran_d) - count_parameters(seran_d.classifier)
 assert body == built
@@ -117,7 +117,7 @@ print(f"by formula {body:,}, by building {built:,}")
 # %%
 show_source(reconstruct.Family)
 
-# %%
+# %% tags=["nbval-check-output"]
 hits = reconstruct.search()
 size = reconstruct.family_size(reconstruct.Family())
 print(f"{size:,} members, {len(hits):,} meet both differences: one in {size / len(hits):,.0f}")
@@ -250,7 +250,7 @@ assert f"{counts.counted['SENet-154'] - counts.counted['SERAN-D']:.2e}" == "2.16
 assert f"{counts.counted['SERAN-D'] - counts.counted['SERAN']:.2e}" == "2.87e+07"
 show_table(counts)
 
-# %%
+# %% tags=["nbval-check-output"]
 for first, second in (("SENet-154", "SERAN-D"), ("SERAN-D", "SERAN")):
     by_count, by_use = (counts.loc[first, c] - counts.loc[second, c] for c in ("counted", "used"))
     print(f"{first} minus {second}: {by_count / 1e7:.2f}e7 as counted, {by_use / 1e7:.2f}e7 as used")

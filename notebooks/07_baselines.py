@@ -76,7 +76,7 @@ show_source(create_baseline)
 #
 # At 1000 classes, the number for which they were published.
 
-# %%
+# %% tags=["nbval-check-output"]
 published = {
     "attention56": 31_810_728,
     "attention92": 52_466_344,
@@ -129,7 +129,7 @@ ratio.round(2).rename("SENet-154 / SERAN-D").to_frame()
 #
 # Nothing else. So the comparison of the two is the cleanest in the whole table.
 
-# %%
+# %% tags=["nbval-check-output"]
 plain, gated = create_model("resnet101", 123), create_model("se_resnet101", 123)
 gates = sum(count_parameters(module.se) for module in gated.modules() if hasattr(module, "bn3"))
 assert count_parameters(gated) - count_parameters(plain) == gates
