@@ -40,6 +40,12 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
         raise
 
 
+def remove_partial_files(folder: Path) -> None:
+    """Delete what a killed process left half written in a folder that nobody else is writing to."""
+    for path in folder.glob(".*.part"):
+        path.unlink()
+
+
 def save_state(folder: Path, state: dict[str, Any]) -> None:
     """Keep the state of a run as `folder/last.pt`."""
     write_atomically(folder / STATE, lambda stream: torch.save(state, stream))

@@ -9,7 +9,7 @@ from safetensors.torch import save as to_safetensors
 from seran_lib.nets.describe import count_parameters
 
 from . import ledger
-from .checkpoint import CheckpointError, write_atomically
+from .checkpoint import CheckpointError, remove_partial_files, write_atomically
 from .dataset import Dataset, open_dataset
 from .evaluate import measure, precision, predict, prediction_table, save_table
 from .profiles import Settings, device_name, pick_device
@@ -51,6 +51,7 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
             f"another process is training in {settings.folder}: wait for it, or give another out folder"
         ) from error
     with lock:
+        remove_partial_files(settings.folder)
         dataset = dataset or open_dataset(settings, progress=True)
         row = finished(settings, dataset)
         if row:

@@ -57,7 +57,7 @@ def append_some(folder, numbers):
 
 def test_rows_of_several_processes_stay_whole(tmp_path):
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=append_some, args=(tmp_path, range(k, 40, 4))) for k in range(4)]
+    workers = [context.Process(target=append_some, args=(tmp_path, range(k, 40, 2))) for k in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:

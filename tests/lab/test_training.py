@@ -84,6 +84,13 @@ def test_a_full_disk_keeps_what_was_written_and_the_run_resumes(atlas, tmp_path,
     assert finish(start(atlas, tmp_path / "runs")).split()[-1] == whole
 
 
+def test_what_a_killed_process_left_half_written_is_removed(settings):
+    settings.folder.mkdir(parents=True)
+    (settings.folder / ".last.pt.x.part").write_bytes(b"half")
+    experiment.run(settings)
+    assert not list(settings.folder.glob(".*.part"))
+
+
 def test_a_finished_run_is_not_repeated(settings, capsys):
     first = experiment.run(settings)
     capsys.readouterr()
