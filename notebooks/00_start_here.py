@@ -106,11 +106,11 @@ show_pictures(figure)
 # ## The network, before it has learnt anything
 
 # %%
-width = resolve(profile, seed=seed, data=data, out=out, epochs=epochs).width
+settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
 torch.manual_seed(seed)
-model = create_model("seran_d", num_classes=len(species), width=width).eval()
+model = create_model("seran_d", num_classes=len(species), width=settings.width, init=settings.init).eval()
 cost = describe(model, 224)
-print(f"SERAN-D at width x{width:g}: {cost.parameters:,} parameters, {cost.gmacs:.2f} billion multiply-adds an image")
+print(f"width x{settings.width:g}: {cost.parameters:,} parameters, {cost.gmacs:.2f} billion multiply-adds an image")
 
 # %%
 insect = draw_insect(sisters[0], np.random.default_rng(1), side=224).image.resize((224, 224))
