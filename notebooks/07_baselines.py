@@ -116,12 +116,12 @@ save(figure, "fig07_cost")
 plt.show()
 
 # %% [markdown]
-# SENet-154 has about twice the weights of SERAN-D and two thirds more multiply-adds. Chapter 03 showed that their
-# errors in the paper are a tie.
+# SENet-154 has about twice the weights of SERAN-D and two thirds more multiply-adds, but hardly more activations: what
+# SERAN-D saves in a count of weights it may not save in time. Chapter 03 showed that their errors in the paper tie.
 
 # %%
 ratio = table.loc["senet154"] / table.loc["seran_d"]
-assert ratio["weights, M"] > 2 and ratio["GMACs"] > 1.6
+assert ratio["weights, M"] > 2 and ratio["GMACs"] > 1.6 and ratio["activations, M"] < 1.2
 ratio.round(2).rename("SENet-154 / SERAN-D").to_frame()
 
 # %% [markdown]
@@ -139,7 +139,8 @@ print(f"ResNet-101 {count_parameters(plain):,} + gates {gates:,} = SE-ResNet-101
 # Two networks go by the name SE-ResNet-101: in the older one the first 1x1 convolution takes the stride, in timm's it
 # is the 3x3. Their weights are equal in number; the second computes a little more.
 #
-# SENet-154 has groups: each 3x3 convolution is split into 64 of 4 channels. On a GPU this is slow for what it computes.
+# SENet-154 has groups: the 3x3 convolution of each block is split into 64, so that an output channel reads a few inputs
+# only. That saves multiply-adds, not memory traffic.
 
 # %%
 convolution = next(m for m in create_model("senet154", 123).modules() if isinstance(m, nn.Conv2d) and m.groups > 1)
@@ -148,8 +149,8 @@ print(convolution)
 # %% [markdown]
 # ## Width: the same networks, smaller
 #
-# A width of 1/4 leaves a quarter of the channels everywhere. Compute falls with the square. Depth, modules and wiring
-# stay, so a quarter-width table asks the same questions, of smaller networks.
+# A width of 1/4 leaves a quarter of the channels everywhere. Compute falls with about the square. Depth, modules and
+# wiring stay, so a quarter-width table asks the same questions, of smaller networks.
 
 # %%
 widths = (1.0, 1 / 2, 1 / 4, 1 / 8)
@@ -160,7 +161,7 @@ shrunk.round(3)
 
 # %%
 figure, axis = plt.subplots(figsize=WIDE)
-for name, shift in zip(models, (0, -6, 6, 10), strict=True):
+for name, shift in zip(models, (-7, 3, 6, 3), strict=True):
     colour = COLOURS["ours" if name == "seran_d" else "other"]
     axis.plot(widths, shrunk[name], color=colour, marker="o")
     axis.annotate(
@@ -175,8 +176,9 @@ plt.show()
 # %% [markdown]
 # ## What Table 1 would cost on a GPU
 #
-# Estimated, not measured: published training rates of the timm networks on one card, other cards by published factors,
-# our own networks by their activations. Good to about 30 %. One seed, the split of the paper, hours.
+# Estimated, not measured: timm's published training rates on an RTX 3090, other cards by published factors, and our own
+# networks, for which no rate is published, by their activations. The factors are good to about 30 %. One seed, the
+# split of the paper, the epochs of the `paper` profile.
 
 # %%
 images = paper.FACTS["train_images"].value
@@ -211,7 +213,8 @@ show_table(pd.DataFrame.from_dict(rows, orient="index").astype(str))
 # ## What we saw
 #
 # - The rivals have exactly the sizes of their publications.
-# - SERAN-D computes more than ResNet-101 and less than SENet-154; in weights it lies near Attention-92.
+# - SERAN-D computes more than ResNet-101 and less than SENet-154; in weights it lies near Attention-92, in activations
+#   near SENet-154.
 # - SE adds weights and hardly any compute; attention adds both.
 #
 # ## Where we differ from the paper

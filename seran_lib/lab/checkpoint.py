@@ -28,6 +28,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
+        os.chmod(name, 0o644)  # a temporary file is readable by its owner only
         os.replace(name, path)
     except (OSError, RuntimeError) as error:
         Path(name).unlink(missing_ok=True)
@@ -64,7 +65,7 @@ def load_state(folder: Path, identity: dict[str, object], device: torch.device) 
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
         raise CheckpointError(f"{path} is damaged ({error}): delete it to start this run anew") from error
-    theirs = state["identity"]
+    theirs = state.get("identity", {})
     differing = sorted(k for k in identity.keys() | theirs.keys() if identity.get(k) != theirs.get(k))
     if differing:
         lines = [f"  {k}: checkpoint {theirs.get(k)!r}, now {identity.get(k)!r}" for k in differing]

@@ -15,61 +15,81 @@ from .figures import COLOURS
 FILLS = {"plain": "#DDE6EE", "ours": "#9CC7E6", "attention": "#F4C99B", "head": "#E3E3E3"}
 
 
-def box(axis: Axes, x: float, y: float, text: str, fill: str, width: float = 1.5, height: float = 0.62) -> None:
+def box(
+    axis: Axes, x: float, y: float, text: str, fill: str, width: float = 1.5, height: float = 0.62, points: float = 11
+) -> None:
     """A labelled box centred on (x, y)."""
     corner = (x - width / 2, y - height / 2)
     style = "round,pad=0.02,rounding_size=0.08"
     axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, facecolor=fill, edgecolor="none"))
-    axis.text(x, y, text, ha="center", va="center", fontsize=11)
+    axis.text(x, y, text, ha="center", va="center", fontsize=points)
 
 
-def arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, bend: float = 0) -> None:
-    """An arrow between two points; `bend` curves it."""
-    style = f"arc3,rad={bend}"
+def arrow(
+    axis: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, bend: float = 0, line: str = "-"
+) -> None:
+    """An arrow between two points; `bend` curves it, `line` is a matplotlib line style."""
     axis.add_patch(
         FancyArrowPatch(
-            start, end, connectionstyle=style, arrowstyle="-|>", mutation_scale=14, color=colour, linewidth=1.8
+            start,
+            end,
+            connectionstyle=f"arc3,rad={bend}",
+            arrowstyle="-|>",
+            mutation_scale=15,
+            color=colour,
+            linewidth=1.9,
+            linestyle=line,
         )
     )
 
 
-def draw_mask_branch(mask: MaskBranch, axis: Axes) -> None:
-    """One mask branch as a valley: down on the left, up on the right, a level per pooling.
+LEFT, MIDDLE, RIGHT = 0.0, 3.2, 6.4  # the way down, the lateral connections, the way up
+DOTTED = (0, (1, 1.6))
+TYPE = 13  # points; two panels share the width of a page
 
-    Arrows in the colour of the paper's numbers are those that only the port has.
+
+def draw_mask_branch(mask: MaskBranch, axis: Axes) -> None:
+    """One attention module: the trunk on top, below it the mask as a valley with a level for each pooling.
+
+    The second input of every enlargement is dotted where it gives its size only. Where it is added, as in the port, it
+    is drawn in the colour of the paper's numbers.
     """
-    depth, extra, usual = len(mask.down) + 1, COLOURS["paper"], COLOURS["other"]
-    box(axis, 0, 0, "x", FILLS["head"], 0.9)
-    box(axis, 6.6, 0, "mask head", FILLS["attention"], 1.7)
-    box(axis, 3.3, 1.1, "trunk T", FILLS["head"], 1.3)
+    depth, usual = len(mask.down) + 1, COLOURS["other"]
+    second = {"colour": COLOURS["paper"]} if mask.adds_reference else {"colour": usual, "line": DOTTED}
+    word = "added" if mask.adds_reference else "size only"
+    box(axis, LEFT, 0, "x", FILLS["head"], 0.8, points=TYPE)
+    box(axis, MIDDLE, 1, "trunk T", FILLS["plain"], 1.6, points=TYPE)
+    box(axis, RIGHT, 1, "(1 + M) T", FILLS["head"], 1.9, points=TYPE)
+    box(axis, RIGHT, 0, "mask head", FILLS["attention"], 1.9, points=TYPE)
+    arrow(axis, (LEFT + 0.3, 0.34), (MIDDLE - 0.84, 1), usual, bend=-0.25)
+    arrow(axis, (MIDDLE + 0.84, 1), (RIGHT - 0.98, 1), usual)
+    arrow(axis, (RIGHT, 0.33), (RIGHT, 0.67), usual)
+    arrow(axis, (MIDDLE + 0.4, 0.67), (RIGHT - 0.98, 0), bend=0.22, **second)
+    axis.text(MIDDLE + 0.5, 0.1, word, fontsize=TYPE, color=second["colour"], ha="center", va="center")
     for level in range(1, depth):
-        box(axis, 0, -level, "pool, block", FILLS["plain"])
-        box(axis, 3.3, -level, "lateral block", FILLS["ours"], 1.8)
-        box(axis, 6.6, -level, "+, block", FILLS["plain"])
-        arrow(axis, (0, 0.3 - level + 0.4), (0, 0.34 - level), usual)
-        arrow(axis, (0.8, -level), (2.35, -level), usual)
-        arrow(axis, (4.25, -level), (5.8, -level), usual)
-        arrow(axis, (6.6, 0.34 - level), (6.6, 0.66 - level), usual)
-        if mask.adds_reference:
-            arrow(axis, (0.7, 0.25 - level), (5.85, 0.25 - level), extra, bend=-0.09)
-    box(axis, 3.3, -depth, "pool, two blocks", FILLS["plain"], 2.1)
-    arrow(axis, (0, 0.66 - depth), (2.2, -depth), usual, bend=0.25)
-    arrow(axis, (4.4, -depth), (6.6, 0.66 - depth), usual, bend=0.25)
-    axis.text(5.75, -depth - 0.02, "enlarge", fontsize=11, color=usual, ha="left", va="top")
-    if mask.adds_reference:
-        arrow(axis, (4.0, 1.1), (6.6, 0.36), extra, bend=-0.2)
-    axis.set(xlim=(-1.1, 7.7), ylim=(-depth - 0.5, 1.6))
+        box(axis, LEFT, -level, "pool, block", FILLS["plain"], 1.9, points=TYPE)
+        box(axis, MIDDLE, -level, "lateral block", FILLS["ours"], 2.1, points=TYPE)
+        box(axis, RIGHT, -level, "add, block", FILLS["plain"], 1.9, points=TYPE)
+        arrow(axis, (LEFT, 0.67 - level), (LEFT, 0.33 - level), usual)
+        arrow(axis, (LEFT + 0.98, -level), (MIDDLE - 1.08, -level), usual)
+        arrow(axis, (MIDDLE + 1.08, -level), (RIGHT - 0.98, -level), usual)
+        arrow(axis, (RIGHT, 0.33 - level), (RIGHT, 0.67 - level), usual)
+        arrow(axis, (LEFT + 0.9, 0.27 - level), (RIGHT - 0.9, 0.27 - level), bend=-0.07, **second)
+    box(axis, MIDDLE, -depth, "pool, two blocks", FILLS["plain"], 2.5, points=TYPE)
+    arrow(axis, (LEFT, 0.67 - depth), (MIDDLE - 1.28, -depth), usual, bend=0.25)
+    arrow(axis, (MIDDLE + 1.28, -depth), (RIGHT, 0.67 - depth), usual, bend=0.25)
+    for level in range(depth):
+        axis.text(RIGHT + 0.15, -level - 0.5, "enlarge", fontsize=TYPE, color=usual, va="center")
+    axis.set(xlim=(-1.1, 7.9), ylim=(-depth - 0.45, 1.45))
     axis.axis("off")
 
 
 def draw_wirings(paper: AttentionModule, port: AttentionModule) -> Figure:
     """Both wirings side by side."""
-    figure, axes = plt.subplots(1, 2, figsize=(13, 4.6))
-    for axis, module, title in zip(
-        axes, (paper, port), ('wiring="paper": sizes only', 'wiring="port": added as well'), strict=True
-    ):
+    figure, axes = plt.subplots(1, 2, figsize=(13, 1.05 * (len(paper.mask.down) + 3)))
+    for axis, module, name in zip(axes, (paper, port), ("paper", "port"), strict=True):
         draw_mask_branch(module.mask, axis)
-        axis.set_title(title)
+        axis.set_title(f'wiring="{name}"', fontsize=TYPE + 2)
     return figure
 
 

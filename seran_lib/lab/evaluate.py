@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.special import log_softmax
-from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 
 from seran_lib.data.loaders import PackedLoader
@@ -42,18 +42,23 @@ def predict(model: nn.Module, loader: PackedLoader) -> np.ndarray:
     return torch.cat(scores).numpy()
 
 
+def best_first(scores: np.ndarray) -> np.ndarray:
+    """Class numbers of each image from the highest score to the lowest, (n, classes); of equals, the smaller first."""
+    return np.argsort(-scores, axis=1, kind="stable")
+
+
 def measure(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """Errors in percent and the cross-entropy in nats, of scores (n, classes) against class numbers (n,).
 
     `top1_error` and `top5_error` as in the paper's tables; `macro_error` is the mean over species of the top-1 error.
     """
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
+    best = best_first(scores)[:, :TOP]
     hits = best == targets[:, None]
     return {
         "top1_error": 100 * (1 - hits[:, 0].mean()),
         "top5_error": 100 * (1 - hits.any(axis=1).mean()),
         "macro_error": 100 * (1 - balanced_accuracy_score(targets, best[:, 0])),
-        "loss": log_loss(targets, np.exp(log_softmax(scores.astype(float), axis=1)), labels=range(scores.shape[1])),
+        "loss": -log_softmax(scores.astype(float), axis=1)[np.arange(len(targets)), targets].mean(),
     }
 
 
@@ -64,22 +69,21 @@ def prediction_table(scores: np.ndarray, dataset: Dataset, part: str) -> pd.Data
     targets, classes = dataset.targets[chosen], np.array(dataset.classes)
     probabilities = np.exp(log_softmax(scores.astype(float), axis=1))
     rows = np.arange(len(targets))
-    of_label = probabilities[rows, targets]
     return pd.DataFrame(
         {
             "image_id": dataset.manifest["image_id"].to_numpy()[chosen],
             "label": classes[targets],
             "predicted": classes[scores.argmax(axis=1)],
-            "probability": probabilities.max(axis=1).round(5),
-            "label_probability": of_label.round(5),
-            "label_rank": 1 + (scores > scores[rows, targets][:, None]).sum(axis=1),
+            "probability": probabilities.max(axis=1),
+            "label_probability": probabilities[rows, targets],
+            "label_rank": 1 + (best_first(scores) == targets[:, None]).argmax(axis=1),
         }
     )
 
 
 def save_table(path: Path, table: pd.DataFrame) -> None:
-    """A CSV, gzipped where the name ends in .gz, atomically and with the same bytes for the same table."""
-    content = table.to_csv(index=False, lineterminator="\n").encode()
+    """A CSV of six significant digits, gzipped where the name ends in .gz, written atomically."""
+    content = table.to_csv(index=False, lineterminator="\n", float_format="%.6g").encode()
     if path.suffix == ".gz":
         buffer = io.BytesIO()
         with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as stream:

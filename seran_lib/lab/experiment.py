@@ -32,6 +32,8 @@ def finished(settings: Settings, dataset: Dataset) -> dict[str, object] | None:
     """The ledger row of this run on these very images and split, or None where it still has to be done."""
     rows = ledger.read(settings.results)
     rows = rows[(rows["run_id"] == settings.run_id) & (rows["data_fingerprint"] == dataset.fingerprint)]
+    for name in ("width", "size", "batch", "lr"):  # not in the run's name, but a profile may have changed
+        rows = rows[rows[name] == getattr(settings, name)]
     complete = curve_path(settings).exists() and predictions_path(settings).exists()
     return rows.iloc[-1].to_dict() if len(rows) and complete else None
 

@@ -4,6 +4,7 @@ Errors are in percent, as in the paper's tables. A run that was done twice has t
 """
 
 import csv
+import errno
 import importlib.metadata
 import io
 import os
@@ -64,7 +65,8 @@ def check_header(path: Path) -> None:
 def append(folder: Path, row: dict[str, object]) -> None:
     """Add one row to `folder/ledger.csv` with a single write, one process at a time.
 
-    Raises ValueError where a column is missing or unknown, or where the file has other columns.
+    Raises ValueError where a column is missing or unknown, or where the file has other columns, and OSError where the
+    disk is full; the file is then as it was.
     """
     if set(row) != set(COLUMNS):
         raise ValueError(f"ledger row: missing {set(COLUMNS) - set(row)}, unknown {set(row) - set(COLUMNS)}")
@@ -78,12 +80,13 @@ def append(folder: Path, row: dict[str, object]) -> None:
         if fresh:
             writer.writeheader()
         writer.writerow(row)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(descriptor, buffer.getvalue().encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        content = buffer.getvalue().encode()
+        with path.open("ab", buffering=0) as stream:
+            before = stream.tell()
+            if stream.write(content) != len(content):  # a full disk takes a part and says so only here
+                stream.truncate(before)
+                raise OSError(errno.ENOSPC, "no room for another row", str(path))
+            os.fsync(stream.fileno())
 
 
 def read(folder: Path) -> pd.DataFrame:

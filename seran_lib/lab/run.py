@@ -22,7 +22,7 @@ from papermill.exceptions import PapermillExecutionError
 from seran_lib.paths import NOTEBOOKS, RUNS
 
 from . import ledger
-from .checkpoint import write_json
+from .checkpoint import CheckpointError, write_json
 from .profiles import device_name, pick_device, resolve
 
 TYPES = {"str": str, "int": int, "float": float}
@@ -51,7 +51,7 @@ def check_parameters(notebook: Path, given: dict[str, str]) -> dict[str, object]
     for name, text in given.items():
         if name not in declared:
             raise RunError(f"{notebook.stem} has no parameter {name!r}: it has {', '.join(declared)}")
-        kind = TYPES[declared[name]["inferred_type_name"]]
+        kind = TYPES.get(declared[name]["inferred_type_name"], str)
         try:
             checked[name] = kind(text)
         except ValueError as error:
@@ -140,14 +140,14 @@ def parse(arguments: list[str] | None = None) -> tuple[list[Path], list[dict[str
     parser.add_argument("--epochs", default="0", help="the profile's number without it")
     parser.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a further parameter; repeatable")
     options = parser.parse_args(arguments)
-    # a kernel works in the notebooks' folder, so a path given relative to the caller's is made absolute
-    data, out = (str(Path(path).resolve()) if path else "" for path in (options.data, options.out))
-    given = {"profile": options.profile, "seed": options.seed, "data": data, "out": out, "epochs": options.epochs}
+    given = {name: getattr(options, name) for name in ("profile", "seed", "data", "out", "epochs")}
     for pair in options.p:
         name, equals, value = pair.partition("=")
         if not equals:
             raise RunError(f"-p {pair!r}: write NAME=VALUE")
         given[name] = value
+    for name in ("data", "out"):  # a kernel works in the notebooks' folder, where a relative path means another place
+        given[name] = str(Path(given[name]).resolve()) if given[name] else ""
     notebooks = [find_notebook(name) for name in options.notebooks]
     parameters = [check_parameters(notebook, given) for notebook in notebooks]
     settings = inspect.signature(resolve).parameters
@@ -171,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     for notebook, checked in zip(notebooks, parameters, strict=True):
         try:
             print(f"finished {execute(notebook, checked)}", flush=True)
-        except RunError as error:
+        except (RunError, CheckpointError, OSError) as error:
             print(f"run: {error}", file=sys.stderr, flush=True)
             failed += 1
     return 1 if failed else 0

@@ -66,10 +66,10 @@ def results_block(rows: pd.DataFrame) -> str:
     rows = rows[rows["wiring"] == "paper"]
     parts = []
     for (data, profile, epochs, init), group in rows.groupby(["data", "profile", "epochs", "init"], sort=True):
-        first = group.iloc[0]
+        first, devices = group.iloc[0], " and ".join(sorted(group["device"].unique()))
         parts.append(
             f"**{data}**, profile `{profile}`, {epochs} epochs, `{init}` start: {first['classes']} classes, "
-            f"{first['train']:,} images to train, {first['test']:,} to test; {first['device']}.\n\n{group_table(group)}"
+            f"{first['train']:,} images to train, {first['test']:,} to test; {devices}.\n\n{group_table(group)}"
         )
     if not (rows["profile"] == "paper").any():
         parts.append(

@@ -136,9 +136,10 @@ class KeepState(Callback):
     def after_epoch(self) -> None:
         if self.epoch < self.epochs_done:  # skipped on resuming
             return
-        if not math.isfinite(self.rows[-1]["train_loss"]):
+        losses = self.rows[-1]["train_loss"], self.rows[-1]["valid_loss"]
+        if not all(map(math.isfinite, losses)):
             raise FloatingPointError(
-                f"{self.settings.run_id}: training loss {self.rows[-1]['train_loss']} in epoch {self.epoch + 1}. "
+                f"{self.settings.run_id}: losses {losses} (training, validation) in epoch {self.epoch + 1}. "
                 f"The state before it is kept in {self.settings.folder}. "
                 f"Lower the learning rate ({self.settings.lr:g})."
             )

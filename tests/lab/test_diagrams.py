@@ -1,5 +1,6 @@
 """Diagrams show the object they are given."""
 
+import pytest
 from matplotlib import pyplot as plt
 
 from seran_lib.lab.diagrams import draw_network, draw_wirings
@@ -29,11 +30,20 @@ def test_figure_2_has_a_box_for_every_module_and_the_weights_of_the_network():
     plt.close(figure)
 
 
-def test_only_the_port_has_arrows_of_its_own():
-    figure = draw_wirings(AttentionModule(8, 3), AttentionModule(8, 3, wiring="port"))
-    extra = [
-        sum(plt.matplotlib.colors.to_hex(patch.get_edgecolor()).upper() == COLOURS["paper"] for patch in axis.patches)
-        for axis in figure.axes
-    ]
-    assert extra == [0, 3]  # two down-features and the trunk
+def dotted(axis):
+    return sum(patch.get_linestyle() not in ("-", "solid") for patch in axis.patches)
+
+
+def coloured(axis):
+    return sum(plt.matplotlib.colors.to_hex(p.get_edgecolor()).upper() == COLOURS["paper"] for p in axis.patches)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_only_the_port_adds_the_second_input_of_an_enlargement(depth):
+    figure = draw_wirings(AttentionModule(8, depth), AttentionModule(8, depth, wiring="port"))
+    paper, port = figure.axes
+    assert (coloured(paper), coloured(port)) == (0, depth)  # a down-feature for each way up, and the trunk
+    assert (dotted(paper), dotted(port)) == (depth, 0)
+    for axis in figure.axes:
+        assert [text.get_text() for text in axis.texts].count("lateral block") == depth - 1
     plt.close(figure)

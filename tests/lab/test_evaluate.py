@@ -2,6 +2,8 @@
 
 import gzip
 import multiprocessing
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -46,6 +48,20 @@ def test_predictions_are_enough_to_redo_the_measures(tmp_path):
     assert (tmp_path / "p.csv.gz").read_bytes() == first and gzip.decompress(first).startswith(b"image_id,label")
 
 
+def test_ties_and_sure_mistakes_survive_the_table(tmp_path):
+    scores = np.array([[5.0, 5.0, 0.0], [60.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], dtype=np.float32)
+
+    class Tied(Set):
+        targets = np.array([1, 2, 1, 2, 0])
+
+    save_table(tmp_path / "p.csv.gz", prediction_table(scores, Tied, "test"))
+    read = pd.read_csv(tmp_path / "p.csv.gz")
+    measured = measure(scores, Tied.targets[:4])
+    assert read["label_rank"].tolist() == [2, 3, 1, 1]
+    assert 100 * (read["label_rank"] > 1).mean() == measured["top1_error"]
+    assert -np.log(read["label_probability"]).mean() == pytest.approx(measured["loss"], rel=1e-4)
+
+
 def row(number):
     return dict.fromkeys(ledger.COLUMNS, "") | {"run_id": f"run {number}", "seed": number, "device": "CPU, 2 of 2"}
 
@@ -79,6 +95,19 @@ def test_a_ledger_with_other_columns_is_left_alone(tmp_path):
         with pytest.raises(ValueError, match="other columns"):
             use()
     assert (tmp_path / "ledger.csv").read_text() == "run_id,error\na,1\n"
+
+
+def test_a_full_disk_leaves_the_ledger_as_it_was(tmp_path):
+    ledger.append(tmp_path, row(1))
+    before = (tmp_path / "ledger.csv").read_bytes()
+    script = (
+        "import resource, sys; from pathlib import Path; from seran_lib.lab import ledger;"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) + 9},) * 2);"
+        "ledger.append(Path(sys.argv[1]), dict.fromkeys(ledger.COLUMNS, 'x'))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode != 0 and "no room for another row" in done.stderr
+    assert (tmp_path / "ledger.csv").read_bytes() == before
 
 
 def test_an_incomplete_row_is_refused(tmp_path):
