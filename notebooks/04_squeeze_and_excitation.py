@@ -358,19 +358,22 @@ if not data:
 plt.show()
 
 # %% [markdown]
-# Species with the same first name were drawn as sisters. Do the gates tell sisters apart, which is what the paper hopes
-# of SE, or only one group from another? Distances between the mean gates, over all gates of the block:
+# Drawn species of one genus look alike. Do the gates tell such sisters apart, which is what the paper hopes of SE, or
+# only one group from another? Distances between the mean gates, over all gates of the block. Where the classes are
+# subspecies, as in the Heliconius photographs, sisters are subspecies of one species:
 
 # %%
-genus = np.array([name.split()[0] for name in dataset.classes])
-pairs = np.triu(np.ones((len(genus), len(genus)), dtype=bool), 1)
-sisters = torch.from_numpy(pairs & (genus[:, None] == genus))
-strangers = torch.from_numpy(pairs & (genus[:, None] != genus))
-distance = torch.cdist(by_species, by_species)
-print(f"same genus {distance[sisters].mean():.2f}, different genera {distance[strangers].mean():.2f}")
+named = dataset.manifest.get("species", dataset.manifest["label"])  # a set may know labels only
+taxon = named.groupby(dataset.manifest["label"]).first()[dataset.classes]
+group = np.array([name.split()[0] if name == label else name for label, name in taxon.items()])
+pairs = np.triu(np.ones((len(group), len(group)), dtype=bool), 1)
+distance = torch.cdist(by_species, by_species).numpy()
+for kind, chosen in (("sisters", group[:, None] == group), ("strangers", group[:, None] != group)):
+    if (pairs & chosen).any():
+        print(f"{kind}: {(pairs & chosen).sum()} pairs, mean distance {distance[pairs & chosen].mean():.2f}")
 
 # %% [markdown]
-# Sixty steps teach the gates the genera of the drawn insects. They say little yet about sisters.
+# On the drawn insects sixty steps teach the gates the genera. They say little yet about sisters.
 
 # %% [markdown]
 # ## Where in the network do gates tell species apart?
