@@ -11,7 +11,12 @@ from seran_lib.lab.environment import check_environment, requirements
 from seran_lib.lab.notebook import CHAPTERS
 from seran_lib.paths import ROOT
 
-CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+CONDA_NAMES = {
+    "pytorch": "torch",
+    "matplotlib-base": "matplotlib",
+    "snakemake-minimal": "snakemake",
+    "playwright-python": "playwright",
+}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
