@@ -6,7 +6,7 @@ floor(0.15 n) go to validation, floor(0.15 n) to test and the rest to training.
 
 The paper mentions no groups. Where single images are drawn, photographs of one specimen fall on both sides of the split
 and the test rewards memory. The default here keeps each ``group`` of the manifest in one part; ``grouped=False`` draws
-single images, to show what that leak is worth.
+single images, to show what that leak is worth; `seran_lib.data.leaks` counts it.
 """
 
 import hashlib
@@ -70,14 +70,6 @@ def fingerprint(manifest: pd.DataFrame, split: pd.Series) -> str:
     sha256 = manifest["sha256"] if "sha256" in manifest else pd.Series("", index=manifest.index)
     rows = zip(manifest["image_id"], manifest["label"], sha256, _aligned(manifest, split), strict=True)
     return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()
-
-
-def leaked_groups(manifest: pd.DataFrame, split: pd.Series) -> pd.Series:
-    """For each label, the number of test images whose group also occurs in training; all zero for a grouped split."""
-    part = _aligned(manifest, split)
-    in_training = manifest["group"].isin(manifest.loc[part == "train", "group"])
-    leaked = (part == "test") & in_training
-    return leaked.groupby(manifest["label"]).sum().rename("leaked")
 
 
 def _shuffled(units: list[str], seed: int, species: str) -> list[str]:
