@@ -11,14 +11,14 @@ EPOCHS ?= 0
 SEEDS ?= 0
 INIT ?=
 MODELS ?=
-CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) seeds=$(SEEDS) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(abspath $(DATA))") $(if $(MODELS),models=$(MODELS))
+CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) seeds=$(SEEDS) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(if $(filter ala,$(DATA)),ala,$(abspath $(DATA)))") $(if $(MODELS),models=$(MODELS))
 
 .PHONY: help book trainings test table figures lab clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  variables: PROFILE=smoke|laptop|colab|paper  DATA=folder with manifest.csv  EPOCHS=n  SEEDS=0,1,2"
+	@echo "  variables: PROFILE=smoke|laptop|colab|paper  DATA=folder with manifest.csv, or ala  EPOCHS=n  SEEDS=0,1,2"
 	@echo "             MODELS=seran_d,resnet101  INIT=plain|zero  PYTHON=python3.12  VENV=.venv"
 
 $(READY): pyproject.toml

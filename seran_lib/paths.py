@@ -1,6 +1,7 @@
 """Where things lie in the repository, whatever the working folder of the caller is.
 
-`SERAN_RUNS` in the environment moves the folder of checkpoints and executed notebooks, to a mounted drive for example.
+In the environment, `SERAN_RUNS` moves the folder of checkpoints and executed notebooks, and `SERAN_DATA` that of
+collected photographs, to a mounted drive for example.
 """
 
 import os
@@ -11,4 +12,6 @@ NOTEBOOKS = ROOT / "notebooks"
 RUNS = Path(os.environ.get("SERAN_RUNS") or ROOT / "runs").resolve()
 RESULTS = ROOT / "results"
 FIGURES = ROOT / "figures"
+COLLECTIONS = Path(os.environ.get("SERAN_DATA") or ROOT / "data").resolve()
 CACHE = ROOT / "data" / "cache"
+ALA = "ala"  # said instead of a folder: what chapters 01 and 02 collect from the live atlas

@@ -92,7 +92,7 @@ def merge_links(links: pd.DataFrame, kinds: Iterable[str] | None = None) -> pd.S
 
 
 def _sharing_an_id(texts: pd.Series) -> pd.Series:
-    """A text holds ids joined by " | "; rows with an id in common, over any number of steps, get the first one's text."""
+    """A text holds ids joined by " | "; rows with an id in common, over any number of steps, get the first text."""
     ids = pd.Series(texts.to_numpy()).str.split(" | ", regex=False).explode()
     ids = ids[ids != ""]
     codes, known = pd.factorize(ids)

@@ -9,10 +9,10 @@ from fastai.data.core import DataLoaders
 
 from seran_lib.data.drawn import draw_atlas
 from seran_lib.data.loaders import make_loaders
-from seran_lib.data.manifest import read_manifest, select
+from seran_lib.data.manifest import DataError, read_manifest, select
 from seran_lib.data.pack import PackedImages, pack
 from seran_lib.data.split import fingerprint, split_by_species
-from seran_lib.paths import CACHE
+from seran_lib.paths import ALA, CACHE, COLLECTIONS
 
 from .profiles import Settings
 
@@ -57,7 +57,7 @@ def open_dataset(settings: Settings, *, progress: bool = False) -> Dataset:
     Without a folder the drawn insects are made. Every image is checked here, so that bad input stops a run before it
     trains. Raises DataError naming every bad row or file.
     """
-    folder = settings.data or str(draw_atlas(CACHE / "drawn", **DRAWN))
+    folder = _collected() if settings.data == ALA else settings.data or str(draw_atlas(CACHE / "drawn", **DRAWN))
     manifest = select(read_manifest(folder), min_images=settings.min_images)
     parts = split_by_species(manifest, seed=settings.seed)
     classes, targets = np.unique(manifest["label"].to_numpy(dtype=str), return_inverse=True)
@@ -70,3 +70,14 @@ def open_dataset(settings: Settings, *, progress: bool = False) -> Dataset:
         images=pack(folder, manifest, size=settings.size, cache=CACHE, progress=progress),
         fingerprint=fingerprint(manifest, parts),
     )
+
+
+def _collected() -> str:
+    """The folder that chapter 02 wrote from the live atlas."""
+    folder = COLLECTIONS / f"{ALA}-curated"
+    if not folder.is_dir():
+        raise DataError(
+            "nothing has been collected from the live atlas yet",
+            "Run 01_collect_from_ala and 02_curate_and_split with --data ala first.",
+        )
+    return str(folder)

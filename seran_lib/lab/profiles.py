@@ -9,7 +9,7 @@ import torch
 from seran_lib.nets import list_models
 from seran_lib.nets.attention import WIRINGS
 from seran_lib.nets.network import INITS
-from seran_lib.paths import RESULTS, RUNS
+from seran_lib.paths import ALA, RESULTS, RUNS
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ PROFILES = {
 class Settings:
     """All that decides the result of one training run; the same settings on the same machine give the same weights.
 
-    `data` is the folder with `manifest.csv`, or empty for the drawn insects of the smoke profile. `out` is the folder
+    `data` is the folder with `manifest.csv`, "ala" for the set collected from the live atlas by chapters 01 and 02, or
+    empty for the drawn insects of the smoke profile. `out` is the folder
     that keeps checkpoints; empty means a folder of this run's own below `runs/`.
     """
 
@@ -137,7 +138,7 @@ def resolve(
         raise ValueError(f"seed = {seed} and epochs = {epochs} must not be negative")
     if not data and profile != "smoke":
         raise ValueError(f"profile {profile!r} needs photographs: give data = a folder that holds manifest.csv")
-    if data and not Path(data).is_dir():
+    if data and data != ALA and not Path(data).is_dir():
         raise ValueError(f"data = {data!r} is not a folder: give the folder that holds manifest.csv")
     chosen = PROFILES[profile]
     names = {field.name for field in fields(Settings)} & {field.name for field in fields(Profile)}

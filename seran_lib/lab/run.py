@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from seran_lib.paths import NOTEBOOKS, RUNS
+from seran_lib.paths import ALA, NOTEBOOKS, RUNS
 
 from . import ledger
 from .checkpoint import CheckpointError, write_json
@@ -135,7 +135,7 @@ def parse(arguments: list[str] | None = None) -> tuple[list[Path], list[dict[str
     parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help="a name such as 08_train_one, or a path")
     parser.add_argument("--profile", default="smoke", help="smoke (default), laptop, colab or paper")
     parser.add_argument("--seed", default="0", help="one seed per run (default 0)")
-    parser.add_argument("--data", default="", help="folder with manifest.csv; the drawn insects without it")
+    parser.add_argument("--data", default="", help="folder with manifest.csv, or the word ala; the drawn insects without it")
     parser.add_argument("--out", default="", help="folder for checkpoints; one of the run's own below runs/ without it")
     parser.add_argument("--epochs", default="0", help="the profile's number without it")
     parser.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a further parameter; repeatable")
@@ -147,7 +147,8 @@ def parse(arguments: list[str] | None = None) -> tuple[list[Path], list[dict[str
             raise RunError(f"-p {pair!r}: write NAME=VALUE")
         given[name] = value
     for name in ("data", "out"):  # a kernel works in the notebooks' folder, where a relative path means another place
-        given[name] = str(Path(given[name]).resolve()) if given[name] else ""
+        if given[name] and not (name == "data" and given[name] == ALA):
+            given[name] = str(Path(given[name]).resolve())
     notebooks = [find_notebook(name) for name in options.notebooks]
     parameters = [check_parameters(notebook, given) for notebook in notebooks]
     settings = inspect.signature(resolve).parameters

@@ -76,6 +76,14 @@ def test_wrong_words_stop_it_before_it_starts(words, message, runs, capsys):
     assert not runs.exists()
 
 
+def test_the_live_atlas_is_a_word_and_no_folder(monkeypatch, tmp_path):
+    _, (parameters,) = run.parse(["08_train_one", "--profile", "laptop", "--data", "ala"])
+    assert parameters["data"] == "ala"
+    monkeypatch.setattr(dataset, "COLLECTIONS", tmp_path)
+    with pytest.raises(DataError, match="Run 01_collect_from_ala and 02_curate_and_split with --data ala first"):
+        open_dataset(profiles.resolve("laptop", data="ala"))
+
+
 def test_help(capsys):
     with pytest.raises(SystemExit) as stopped:
         run.main(["--help"])
@@ -91,7 +99,7 @@ def test_two_processes_on_one_notebook(tmp_path, runs):
 
 
 def spoil(folder, change):
-    """A copy of nothing: three good pictures a species, then one change of manifest or files."""
+    """Two species of twenty good pictures each, then one change of manifest or files."""
     (folder / "images").mkdir(parents=True)
     rows = ["image_id,file,label"]
     for label in ("ant", "bee"):
