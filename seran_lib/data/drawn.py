@@ -19,7 +19,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from seran_lib.data.insect_drawing import Individual, sketch_insect
 from seran_lib.data.insect_geometry import Sketch, place
-from seran_lib.data.insect_scene import add_label_and_ruler, add_pin, habitat, photograph, sheet
+from seran_lib.data.insect_scene import Box, add_label_and_ruler, add_pin, habitat, photograph, sheet
 from seran_lib.data.insect_species import Species, make_species
 from seran_lib.data.manifest import MANIFEST, DataError
 
@@ -40,12 +40,13 @@ class Drawing:
     """One picture.
 
     `image` is RGB; `mask` is uint8 (height, width), 1 where the insect covers at least half of the pixel; `label_box`
-    is (x0, y0, x1, y1) in pixels, x1 and y1 exclusive, on sheets and None elsewhere.
+    and `ruler_box` are (x0, y0, x1, y1) in pixels, x1 and y1 exclusive, on sheets and None elsewhere.
     """
 
     image: Image.Image
     mask: np.ndarray
-    label_box: tuple[int, int, int, int] | None
+    label_box: Box | None = None
+    ruler_box: Box | None = None
 
 
 def _frame(side: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -142,17 +143,17 @@ def draw_insect(
         shade = shade.filter(ImageFilter.GaussianBlur(0.025 * side)).point(lambda value: shadow * value)
         background.paste((16, 14, 12), (0, 0), shade)
     canvas = background.resize(big, Image.Resampling.BILINEAR)
-    label_box = add_label_and_ruler(canvas, species, scene, _SUPERSAMPLE) if view == "sheet" else None
+    boxes = add_label_and_ruler(canvas, species, scene, _SUPERSAMPLE) if view == "sheet" else ()
     sketch.paint(canvas, _SUPERSAMPLE)
     image = photograph(canvas.resize((w, h), Image.Resampling.LANCZOS), camera, still=view == "sheet")
-    return Drawing(image, (np.asarray(cover) >= 128).astype(np.uint8), label_box)
+    return Drawing(image, (np.asarray(cover) >= 128).astype(np.uint8), *boxes)
 
 
 def draw_empty(rng: np.random.Generator, *, side: int) -> Drawing:
     """A habitat without an insect: what the paper (section 2) had to remove by hand from its downloads."""
     background, _ = habitat(_frame(side, rng), rng)
     image = photograph(background, rng, still=False)
-    return Drawing(image, np.zeros((image.height, image.width), dtype=np.uint8), None)
+    return Drawing(image, np.zeros((image.height, image.width), dtype=np.uint8))
 
 
 # ---- the atlas on disk ----------------------------------------------------------------------------------------------

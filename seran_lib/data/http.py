@@ -16,7 +16,7 @@ from requests_ratelimiter import HostBucketFactory, LimiterAdapter
 from urllib3.util import Retry
 
 USER_AGENT = "seran_lib/0.1 (data set of a research book)"
-BUSY = (403, 429, 500, 502, 503, 504)  # the atlas answers 403 too where it means "slower" (ALA_API section 2)
+BUSY = (403, 429, 500, 502, 503, 504)  # biocache-service answers 403 where it means "slower"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two pieces of an answer
 TRIES = 5
 MOST_REDIRECTS = 5

@@ -11,6 +11,7 @@ from seran_lib.data.insect_geometry import CIRCLE, Sketch, place, smooth, stroke
 from seran_lib.data.insect_species import Colour, Species, mix, shift_colour
 
 Size = tuple[int, int]
+Box = tuple[int, int, int, int]
 
 BLACK: Colour = (10, 10, 8)
 WHITE: Colour = (255, 255, 255)
@@ -219,13 +220,12 @@ def sheet(size: Size, rng: np.random.Generator) -> Image.Image:
     return _tinted(amount, mix(tone, BLACK, 0.2), tone)
 
 
-def add_label_and_ruler(
-    image: Image.Image, species: Species, rng: np.random.Generator, scale: int
-) -> tuple[int, int, int, int]:
+def add_label_and_ruler(image: Image.Image, species: Species, rng: np.random.Generator, scale: int) -> tuple[Box, Box]:
     """Paint a paper label with the name and a ruler along the lower edge of an image drawn `scale` times too large.
 
-    Returns the box of the label, (x0, y0, x1, y1) in pixels of the final image, x1 and y1 exclusive. The label names
-    the species, so a classifier that reads it need not look at the insect: the paper (section 2) cropped labels away.
+    Returns the boxes of the label and of the ruler, (x0, y0, x1, y1) in pixels of the final image, x1 and y1 exclusive.
+    The label names the species, so a classifier that reads it need not look at the insect: the paper (section 2)
+    cropped labels away.
     """
     w, h = image.size
     unit, canvas = min(w, h) / 100, ImageDraw.Draw(image)
@@ -252,7 +252,8 @@ def add_label_and_ruler(
     for k in range(1, int((stop - start) / step)):
         x, long = start + k * step, 4.4 if k % 10 == 0 else 3.2 if k % 5 == 0 else 2.0
         canvas.line([(x, top), (x, top + long * unit)], fill=(40, 36, 30), width=max(1, round(0.45 * unit)))
-    return tuple(box)
+    ruler_box = (int(start / scale), int(top / scale), int(stop / scale) + 1, int((top + 7 * unit) / scale) + 1)
+    return tuple(box), ruler_box
 
 
 def add_pin(sketch: Sketch, size: float) -> None:
