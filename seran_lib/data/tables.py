@@ -1,0 +1,75 @@
+"""CSV tables row by row: read without holding them in memory, written whole or not at all."""
+
+import contextlib
+import csv
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from seran_lib.data.manifest import DataError
+
+Row = dict[str, str]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the file's content, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def rewriting(path: Path) -> Iterator[TextIO]:
+    """A file to write that takes the place of `path` when the block ends well, and otherwise leaves no trace."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write the `columns` of `rows` as CSV; a column that a row lacks is empty, others are left out."""
+    with rewriting(path) as file:
+        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_rows(path: Path, required: Sequence[str] = ()) -> Iterator[tuple[int, Row]]:
+    """Yield each row of `path` with the line it starts on.
+
+    Raises `DataError` naming the line: no such file, not UTF-8, not CSV, a `required` column missing, a column that
+    occurs twice, a row wider or narrower than the header.
+    """
+    if not path.is_file():
+        raise DataError(f"{path.parent} holds no {path.name}", "Name the folder that has one.")
+    cure = f"Mend {path}, or make it again."
+    line = 1
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)  # strict: an unclosed quote must not swallow the rest
+            header = next(reader, [])
+            found = [
+                f"missing column: {column} (found: {','.join(header)})" for column in required if column not in header
+            ]
+            found += [f"column occurs twice: {column}" for column in sorted({c for c in header if header.count(c) > 1})]
+            if found:
+                raise DataError([f"{path}: {text}" for text in found], cure)
+            line = reader.line_num + 1
+            for values in reader:
+                if values and len(values) != len(header):
+                    text = f"{len(values)} values where the header has {len(header)} columns"
+                    raise DataError(f"{path}, line {line}: {text}", cure)
+                if values:  # blank lines are no rows
+                    yield line, dict(zip(header, values, strict=True))
+                line = reader.line_num + 1
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8 (near line {line})", "Save it again as CSV in UTF-8.") from None
+    except csv.Error as error:
+        raise DataError(f"{path}, line {line}: not readable as CSV ({error})", cure) from None
