@@ -13,10 +13,10 @@ INIT ?=
 MODELS ?=
 CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) seeds=$(SEEDS) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(if $(filter ala,$(DATA)),ala,$(abspath $(DATA)))") $(if $(MODELS),models=$(MODELS))
 
-.PHONY: help book trainings test table figures lab clean
+.PHONY: help book trainings test test-browser table figures lab clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  variables: PROFILE=smoke|laptop|colab|paper  DATA=folder with manifest.csv, or ala  EPOCHS=n  SEEDS=0,1,2"
 	@echo "             MODELS=seran_d,resnet101  INIT=plain|zero  PYTHON=python3.12  VENV=.venv"
@@ -39,6 +39,13 @@ test: $(READY)  ## lint, unit tests, and every chapter executed by nbval
 	$(BIN)/python -m pytest tests
 	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && SERAN_RUNS="$$runs" $(BIN)/python -m pytest \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg notebooks
+
+test-browser: $(READY)  ## the review board in JupyterLab, driven in a real browser
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { \
+		command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+			|| { echo "No chromium: install it (apt-get install chromium, as root), or name a browser: make test-browser CHROMIUM=/path/to/it" >&2; exit 1; }; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+	SERAN_BROWSER=1 $(BIN)/python -m pytest tests/browser
 
 table: $(READY)  ## rebuild the README's tables and results/paper.csv from the ledger
 	$(BIN)/python -m seran_lib.lab.table

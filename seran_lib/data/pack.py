@@ -192,7 +192,7 @@ def _write_pixels(
         return _decode(pictures.paths[row], contents[row], pictures.side)
 
     # Threads, not processes: Pillow decodes and resizes without Python's lock, and forking under torch can hang.
-    with bar, _strict_pillow(), ThreadPoolExecutor(WORKERS) as pool:
+    with bar, strict_pillow(), ThreadPoolExecutor(WORKERS) as pool:
         for first in range(0, len(rows), CHUNK):  # in chunks, or a slow disk would let decoded images pile up
             chunk = rows[first : first + CHUNK]
             for row, image in zip(chunk, pool.map(decode, chunk), strict=True):
@@ -271,7 +271,7 @@ def _stored_image(data: bytes, side: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _strict_pillow() -> Iterator[None]:
+def strict_pillow() -> Iterator[None]:
     """Pillow's process-wide switches as packing needs them: truncated files are errors, and so are bombs."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
     ImageFile.LOAD_TRUNCATED_IMAGES = False

@@ -1,7 +1,8 @@
 """The plan of a collection: one row an image to fetch, made from an atlas's records, and what fetching it will take.
 
 An image service gives equal files one id, so an id may hang on several records, and even on several species. The plan
-has every id once: under the first species by name, marked as a conflict where others claim it too.
+has every id once: under the first species by name, marked as a conflict where others claim it too. Records that share
+a picture are one `group`, so that a split cannot separate their other pictures.
 """
 
 import datetime
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from scipy.cluster.hierarchy import DisjointSet
 from tqdm import tqdm
 
 from seran_lib.data.ala_query import AS_OF_STATEMENT
@@ -34,7 +36,7 @@ COLUMNS = (
     *("image_id", "label", "species", "genus", "family", "order", "species_id", "record", "occurrence", "source_url"),
     *("source_md5", "source_bytes", "source_width", "source_height", "licence", "record_licence", "creator"),
     *("rights_holder", "attribution", "data_resource", "recorded_by", "event_date", "basis_of_record", "latitude"),
-    *("longitude", "date_uploaded", "also_labels", "label_conflict"),
+    *("longitude", "date_uploaded", "also_labels", "label_conflict", "group"),
 )
 # Bytes of a picture whose size nobody states: a guess, for the atlas publishes no mean. "large" has 650 pixels.
 ASSUMED_BYTES = {"large": 90_000, "original": 1_500_000}
@@ -244,6 +246,7 @@ def _choose_images(
 ) -> dict[str, int]:
     """Ask what is known of each image, store the rows of those that fit, and count the others by the reason."""
     dropped = dict.fromkeys(("dropped_unknown_to_image_service", "dropped_by_licence", "dropped_by_as_of"), 0)
+    groups = _groups_of_records(store)
     ids = (image_id for (image_id,) in store.execute("SELECT DISTINCT image_id FROM claim ORDER BY image_id"))
     # Only the one-by-one form of the question tells when an image was uploaded.
     for image_id, info in atlas.image_info(ids, details=query.as_of is not None):
@@ -255,7 +258,7 @@ def _choose_images(
         elif query.as_of and not "" < info["date_uploaded"] <= query.as_of.isoformat():
             dropped["dropped_by_as_of"] += 1
         else:
-            row = _row(store, atlas, image_id, info, size)
+            row = _row(store, atlas, image_id, info, size, groups)
             store.execute("INSERT INTO planned VALUES (?, ?, ?)", (row["label"], image_id, json.dumps(row)))
     return dropped
 
@@ -264,7 +267,23 @@ def _licence_fits(licence: str, wanted: tuple[str, ...]) -> bool:
     return any(licence == one or licence.startswith(one + " ") for one in wanted)
 
 
-def _row(store: sqlite3.Connection, atlas: "Atlas", image_id: str, info: dict, size: str) -> dict[str, str]:
+def _groups_of_records(store: sqlite3.Connection) -> dict[str, str]:
+    """The smallest uuid among the records that are joined by shared pictures, for each of these few records."""
+    joined, before = DisjointSet(), ("", "")
+    for image_id, uuid in store.execute(
+        "SELECT image_id, uuid FROM claim WHERE image_id IN "
+        "(SELECT image_id FROM claim GROUP BY image_id HAVING count(DISTINCT uuid) > 1) ORDER BY image_id, uuid"
+    ):
+        joined.add(uuid)
+        if image_id == before[0]:
+            joined.merge(before[1], uuid)
+        before = image_id, uuid
+    return {uuid: min(subset) for subset in joined.subsets() for uuid in subset}
+
+
+def _row(
+    store: sqlite3.Connection, atlas: "Atlas", image_id: str, info: dict, size: str, groups: dict[str, str]
+) -> dict[str, str]:
     claims = store.execute(
         "SELECT label, uuid FROM claim WHERE image_id = ? ORDER BY label, uuid", (image_id,)
     ).fetchall()
@@ -276,6 +295,7 @@ def _row(store: sqlite3.Connection, atlas: "Atlas", image_id: str, info: dict, s
         "image_id": image_id,
         "label": labels[0],
         "occurrence": " | ".join(uuids),
+        "group": groups.get(uuids[0], uuids[0]),
         "source_url": atlas.image_url(image_id, size),
         **{name: info[name] for name in ("licence", "creator", "rights_holder", "date_uploaded")},
         "also_labels": "|".join(labels[1:]),

@@ -18,6 +18,7 @@ import pandas as pd
 
 from seran_lib.data.manifest import DataError
 
+SPLIT = "split.csv"  # in a collection's folder: image_id, label, part
 HELD_OUT = ("test", "valid")  # in the order they are filled
 
 

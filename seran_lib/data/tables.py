@@ -34,11 +34,19 @@ def rewriting(path: Path) -> Iterator[TextIO]:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Write the `columns` of `rows` as CSV; a column that a row lacks is empty, others are left out."""
+    """Write the `columns` of `rows` as CSV; a column that a row lacks is empty, others are left out.
+
+    Line breaks inside a value become line feeds: csv leaves a lone carriage return unquoted, and cannot read it back.
+    """
     with rewriting(path) as file:
-        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([_one_break(row.get(column, "")) for column in columns])
+
+
+def _one_break(value: object) -> object:
+    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
 
 
 def read_rows(path: Path, required: Sequence[str] = ()) -> Iterator[tuple[int, Row]]:

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from seran_lib.data import ala, plan
 from seran_lib.data.manifest import DataError
 
-BRIEF = (
+COLUMNS = (
     "image_id, label, species, genus, family, order, species_id, record, occurrence, source_url, source_md5, "
     "source_bytes, source_width, source_height, licence, record_licence, creator, rights_holder, attribution, "
     "data_resource, recorded_by, event_date, basis_of_record, latitude, longitude, date_uploaded, also_labels, "
-    "label_conflict"
+    "label_conflict, group"
 ).split(", ")
 INFO = {
     **{"licence": "CC BY 4.0", "creator": "Ada", "rights_holder": "", "date_uploaded": "2017-01-01"},
@@ -104,6 +104,7 @@ def test_every_image_once_under_the_first_label_with_all_its_records(tmp_path):
     assert (table["z1"]["label_conflict"], table["z1"]["also_labels"]) == ("0", "")
     assert (table["both"]["label_conflict"], table["both"]["also_labels"]) == ("1", "Bombus zeta")
     assert table["both"]["occurrence"] == "r4"
+    assert {row["group"] for row in table.values()} == {"r1"}  # a1 and both, both and z1, z1 and z2 share a record
     assert (found.species, found.images) == (2, 4)
     assert found.images_per_species == {"Apis alpha": 2, "Bombus zeta": 2}
     assert found.counts == question(tmp_path)["counts"]
@@ -118,13 +119,13 @@ def test_every_image_once_under_the_first_label_with_all_its_records(tmp_path):
 def test_a_row_has_the_agreed_columns(tmp_path):
     collect(tmp_path, {"Apis alpha": {"r1": ["a1"]}}, {"a1": {"creator": "", "licence": ""}})
     row = rows(tmp_path)["a1"]
-    assert list(row) == BRIEF
+    assert list(row) == COLUMNS
     filled = {column: value for column, value in row.items() if value}
     assert filled == {
         **{"image_id": "a1", "label": "Apis alpha", "species": "Apis alpha", "genus": "Apis"},
         **{"species_id": "id of Apis alpha", "record": "http://atlas.example/r1", "occurrence": "r1"},
         **{"source_url": "http://atlas.example/image/a1/large", "date_uploaded": "2017-01-01", "label_conflict": "0"},
-        **{"data_resource": "Log", "recorded_by": "Bo"},
+        **{"data_resource": "Log", "recorded_by": "Bo", "group": "r1"},
         "attribution": "Bo, Log; licence unknown; http://atlas.example/image/a1",
     }
 
@@ -297,6 +298,11 @@ def test_the_plan_holds_what_the_records_hold(tmp_path_factory, claims):
         names = sorted({name for name, images in claims if image in images})
         assert [row["label"], *row["also_labels"].split("|")] == [names[0], *(names[1:] or [""])]
         assert row["occurrence"].split(" | ") == sorted(u for u, images in records[names[0]].items() if image in images)
+    groups = [{table[image]["group"] for image in images} for _, images in claims if images]
+    assert all(len(found) == 1 for found in groups)  # pictures of one record are never separated
+    alone = {images[0] for _, images in claims if len(images) == 1}
+    once = {image for image in alone if sum(image in images for _, images in claims) == 1}
+    assert len({table[image]["group"] for image in once}) == len(once)  # and what shares nothing is not joined
 
 
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
