@@ -25,15 +25,14 @@ GROUP, ANY = "group", "any of these"
 def links(manifest: pd.DataFrame, *, near_duplicates: pd.Series | None = None) -> pd.DataFrame:
     """One column a kind of link; images with the same non-empty text in a column are siblings of that kind.
 
-    Needs what the manifest has: ``record`` or ``occurrence`` for the first kind, ``recorded_by`` and ``event_date`` (a
-    day, at least) for the second, `near_duplicates` (a name of the cluster for each image) for the third, and ``group``
-    for what a grouped split keeps together. Kinds without their columns are left out.
+    Needs what the manifest has: ``occurrence`` for the first kind (``record`` may be that of a whole data set),
+    ``recorded_by`` and ``event_date`` (a day, at least) for the second, `near_duplicates` (a name of the cluster for
+    each image) for the third, and ``group`` for what a grouped split keeps together. Kinds without their columns are
+    left out.
     """
     found: dict[str, pd.Series] = {}
-    for column in ("occurrence", "record"):
-        if column in manifest and (manifest[column] != "").any():
-            found[OCCURRENCE] = _sharing_an_id(manifest[column])
-            break
+    if "occurrence" in manifest:
+        found[OCCURRENCE] = _sharing_an_id(manifest["occurrence"])
     if {"recorded_by", "event_date"} <= set(manifest):
         day = manifest["event_date"].str.slice(0, 10)
         known = (manifest["recorded_by"] != "") & (day.str.len() == 10)

@@ -129,7 +129,7 @@ def plot_leaks(audits: Mapping[str, pd.DataFrame]) -> Figure:
     axis.invert_yaxis()
     axis.set(xlabel="test images with a sibling in training, %", xlim=(0, None))
     axis.margins(x=0.15)
-    axis.legend(loc="lower right")
+    figure.legend(loc="outside upper left", ncols=len(audits))
     return figure
 
 
@@ -179,7 +179,7 @@ def figure1(folder: str | Path, manifest: pd.DataFrame, insect_score, columns: i
 
 def picture_rows(rows: Mapping[str, tuple[Sequence[Path], Sequence[str]]], columns: int = 6) -> Figure:
     """Rows of pictures, each with a heading; below each picture its caption."""
-    figure = plt.figure(figsize=(WIDE[0], 2.4 * len(rows)))
+    figure = plt.figure(figsize=(WIDE[0], (0.9 + 9 / columns) * len(rows)))
     for part, (heading, (paths, captions)) in zip(
         np.atleast_1d(figure.subfigures(len(rows), 1)), rows.items(), strict=True
     ):
@@ -201,7 +201,15 @@ def show_picture(axis: Axes, path: Path, caption: str = "") -> None:
             axis.imshow(ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (220, 220)))
     except OSError:
         axis.text(0.5, 0.5, "not\nreadable", ha="center", va="center", transform=axis.transAxes, fontsize=11)
-    axis.text(0.5, -0.03, textwrap.fill(caption, 18), ha="center", va="top", transform=axis.transAxes, fontsize=10)
+    axis.text(
+        0.5,
+        -0.03,
+        "\n".join(textwrap.wrap(caption, 18)[:2]),
+        ha="center",
+        va="top",
+        transform=axis.transAxes,
+        fontsize=10,
+    )
 
 
 def _own_part(path: tuple[str, ...], ranks: Sequence[str]) -> str:
@@ -224,6 +232,15 @@ def _write_arc(axis: Axes, angle: float, radius: float, room: float, name: str) 
         return
     style = {"ha": "center", "va": "center", "rotation_mode": "anchor", "fontsize": 10}
     axis.text(angle, radius, name, rotation=turn, **style)
+
+
+def show_crop(axis: Axes, path: Path, crop: str) -> None:
+    """The whole picture, with a frame around the part that would be kept ("x0 y0 x1 y1", pixels)."""
+    x0, y0, x1, y1 = map(int, crop.split())
+    with Image.open(path) as image:
+        axis.imshow(ImageOps.exif_transpose(image).convert("RGB"))
+    axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=COLOURS["paper"], linewidth=2))
+    axis.axis("off")
 
 
 def _look(path: Path) -> np.ndarray:

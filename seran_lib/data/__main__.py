@@ -1,0 +1,179 @@
+"""A data set from the command line: `python -m seran_lib.data plan | fetch | verify | curate | split`.
+
+    python -m seran_lib.data plan data/ala --taxon Insecta --species 200 --as-of 2018-10-31    what would be fetched
+    python -m seran_lib.data fetch data/ala                                                    fetch it; again: go on
+    python -m seran_lib.data verify data/ala                                                   is every picture whole
+    python -m seran_lib.data curate data/ala data/ala-curated                                  clean it
+    python -m seran_lib.data split data/ala-curated                                            70/15/15, and its leaks
+
+Each command may be interrupted and given again. With `plan --source demo` all of it runs offline.
+"""
+
+import argparse
+import datetime
+import re
+import sys
+from pathlib import Path
+
+from requests import RequestException
+
+from seran_lib.data import ala, collect, fetch, leaks, proposals, review
+from seran_lib.data.duplicates import near_duplicates
+from seran_lib.data.manifest import DataError, read_manifest, select
+from seran_lib.data.split import SPLIT, fingerprint, split_by_species
+
+PROPOSALS, DECISIONS = "proposals.csv", "decisions.csv"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns 0, 1 where the answer is bad news, 2 where the question was wrong, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print(f"{options.command}: interrupted; nothing is lost, the same command goes on", file=sys.stderr)
+        return 130
+    except (DataError, ValueError) as error:
+        print(f"{options.command}: {error}", file=sys.stderr)
+        return 2
+    except RequestException as error:
+        print(f"{options.command}: the service cannot be reached ({type(error).__name__})", file=sys.stderr)
+        print("Look at the network and the address, then give the same command again.", file=sys.stderr)
+        return 1
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Ask the atlas, write the plan, fetch nothing."""
+    query = ala.Query(
+        taxon=options.taxon,
+        region=options.region,
+        years=options.years,
+        basis=tuple(options.basis),
+        licences=tuple(options.licence),
+        exclude_resources=tuple(options.exclude_resource),
+        as_of=options.as_of,
+    )
+    with collect.service(options.source) as service:
+        found = ala.collect_plan(
+            service.atlas(options.folder),
+            query,
+            options.folder,
+            species=options.species,
+            per_species=options.per_species,
+            seed=options.seed,
+            size=options.size,
+        )
+        print(found.summary().to_string())
+        per_second = service.per_second or collect.POLITE
+        print(f"\nabout {found.seconds(per_second) / 3600:.1f} h at {per_second:g} pictures a second")
+    print(f"next: python -m seran_lib.data fetch {options.folder}")
+    return 0
+
+
+def fetch_images(options: argparse.Namespace) -> int:
+    """Fetch what the plan names and is not there yet."""
+    with collect.service(collect.source_of(options.folder)) as service:
+        session = service.session(options.connections)
+        report = fetch.fetch(options.folder, session=session, connections=options.connections)
+    print(report)
+    return 0 if report.present == report.planned else 1
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Compare every picture with its checksum."""
+    problems = fetch.verify(options.folder)
+    for problem in problems:
+        print(problem)
+    print(f"{len(problems)} problems" if problems else "every picture is there and whole")
+    return 1 if problems else 0
+
+
+def curate(options: argparse.Namespace) -> int:
+    """Propose, replay decisions, write a clean copy."""
+    manifest = read_manifest(options.folder)
+    proposed = proposals.propose(options.folder, manifest)
+    proposed.to_csv(options.folder / PROPOSALS, index=False, lineterminator="\n")
+    decisions = options.decisions or options.folder / DECISIONS
+    curated = review.curate(
+        options.folder,
+        review.Decisions(decisions).frame,
+        options.out,
+        min_images=options.min_images,
+        proposals=proposed,
+        accept_proposals=options.accept_proposals,
+    )
+    print(curated.table.to_string(index=False))
+    print(f"{curated.images} images of {curated.species} species in {options.out}")
+    return 0
+
+
+def split(options: argparse.Namespace) -> int:
+    """Write `split.csv` and say what leaks between its parts."""
+    manifest = select(read_manifest(options.folder), min_images=options.min_images)
+    parts = split_by_species(manifest, seed=options.seed, grouped=not options.single_images)
+    table = manifest[["image_id", "label"]].assign(part=parts)
+    table.to_csv(options.folder / SPLIT, index=False, lineterminator="\n")
+    found = leaks.links(manifest, near_duplicates=near_duplicates(options.folder, manifest))
+    counts = parts.value_counts()
+    print(f"{counts['train']} images to train, {counts['valid']} for validation, {counts['test']} for the test")
+    print(f"fingerprint {fingerprint(manifest, parts)}")
+    print(leaks.audit(found, parts).to_string(formatters={"share": "{:.1%}".format}))
+    return 0
+
+
+def _years(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r}: write 2018 or 2000-2018")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m seran_lib.data",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run, help: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=run.__doc__, allow_abbrev=False)
+        added.set_defaults(run=run)
+        added.add_argument("folder", type=Path, metavar="FOLDER", help="the collection's folder")
+        return added
+
+    one = command("plan", plan, "ask the atlas, write the plan, fetch nothing")
+    one.add_argument("--source", choices=collect.SOURCES, default="ala", help="the live atlas, or the demo (offline)")
+    one.add_argument("--taxon", default="Insecta", help="a scientific name or an identifier (Insecta)")
+    one.add_argument("--species", type=int, default=200, help="the species with most records, this many (200)")
+    one.add_argument("--per-species", type=int, default=0, help="at most so many images a species, drawn at random")
+    one.add_argument("--region", default="", help="a state, a territory or a country")
+    one.add_argument("--years", type=_years, help="2018, or 2000-2018")
+    one.add_argument("--basis", action="append", default=[], help="HUMAN_OBSERVATION, PRESERVED_SPECIMEN; repeatable")
+    one.add_argument("--licence", action="append", default=[], help='of the image, such as "CC BY 4.0"; repeatable')
+    one.add_argument("--exclude-resource", action="append", default=[], help="a data resource uid; repeatable")
+    one.add_argument("--as-of", type=datetime.date.fromisoformat, help="only what was there on this day, 2018-10-31")
+    one.add_argument("--size", choices=("large", "original"), default="large", help="650 pixels, or as uploaded")
+    one.add_argument("--seed", type=int, default=0, help="of the choice that --per-species makes")
+
+    one = command("fetch", fetch_images, "fetch the pictures of a plan; again: go on, failed ones included")
+    one.add_argument("--connections", type=int, default=4, help="at the same time (4)")
+
+    command("verify", verify, "compare every picture with its checksum")
+
+    one = command("curate", curate, "replay decisions, drop what is unfit, write a clean copy")
+    one.add_argument("out", type=Path, metavar="OUT", help="the folder to write")
+    one.add_argument("--decisions", type=Path, help=f"what reviewers decided ({DECISIONS} in the folder)")
+    one.add_argument("--accept-proposals", action="store_true", help="where nobody decided, do what is proposed")
+    one.add_argument("--min-images", type=int, default=20, help="fewest images a species needs to be kept (20)")
+
+    one = command("split", split, f"write {SPLIT}: 70/15/15 for each species, and count its leaks")
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--single-images", action="store_true", help="as the paper did: groups may be separated")
+    one.add_argument("--min-images", type=int, default=20, help="fewest images a species needs to be kept (20)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""`python -m seran_lib.data` from the first question to the split, on a small demo atlas."""
+
+import csv
+import hashlib
+import json
+import shutil
+from functools import partial
+
+import pandas as pd
+import pytest
+import requests
+
+from seran_lib.data import __main__ as command
+from seran_lib.data import collect, demo_atlas
+from seran_lib.data.manifest import DataError, read_manifest
+from seran_lib.data.names import slug
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A demo atlas that is drawn in a moment, in place of the one of the book."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_atlas, "DemoAtlas", partial(demo_atlas.DemoAtlas, species=5, images=90, side=72, seed=3))
+        yield
+
+
+@pytest.fixture(scope="module")
+def collected(small, tmp_path_factory):
+    """A planned and fetched collection. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("collected") / "demo"
+    assert command.main(["plan", str(folder), "--source", "demo", "--species", "4"]) == 0
+    assert command.main(["fetch", str(folder)]) in (0, 1)  # 1: the atlas holds pictures that cannot be had
+    return folder
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_plan_says_what_would_be_fetched_and_fetches_nothing(small, tmp_path, capsys):
+    words = ["plan", str(tmp_path / "set"), "--source", "demo", "--per-species", "6", "--licence", "CC BY"]
+    assert command.main(words) == 0
+    said = capsys.readouterr().out
+    planned = rows(tmp_path / "set" / "plan.csv")
+    assert {row["licence"].split(" 3")[0].split(" 4")[0] for row in planned} == {"CC BY"}
+    assert max(pd.Series([row["label"] for row in planned]).value_counts()) <= 6
+    for words in ("images", f"{len(planned)}", "licence CC BY 4.0", "h at 5 pictures a second", "next: python -m"):
+        assert words in said
+    assert not (tmp_path / "set" / "images").exists()
+
+
+def test_what_is_fetched_is_a_set_that_the_book_can_read(collected):
+    manifest = read_manifest(collected)
+    planned = rows(collected / "plan.csv")
+    failed = rows(collected / "failures.csv")
+    assert len(manifest) + len(failed) == len(planned)
+    assert manifest["label"].nunique() == 4
+    for row in manifest.itertuples():
+        assert (collected / row.file).is_file()
+        assert row.file.split("/")[1] == slug(row.label)
+        assert row.licence or "licence unknown" in row.attribution
+    assert {row["image_id"] for row in rows(collected / "CREDITS.csv")} == set(manifest["image_id"])
+
+
+def test_no_address_of_a_redirect_is_written_anywhere(collected):
+    for path in collected.rglob("*"):
+        if path.is_file() and path.suffix in (".csv", ".md", ".json", ".sqlite") and "listing" not in path.name:
+            assert b"signature=" not in path.read_bytes(), path
+
+
+def test_an_interrupted_plan_asks_nothing_twice(small, tmp_path):
+    query = command.ala.Query()
+    with collect.service("demo") as service:
+        command.ala.collect_plan(service.atlas(tmp_path), query, tmp_path, species=3)
+        first = len(service.demo.log)
+        planned = (tmp_path / "plan.csv").read_bytes()
+        command.ala.collect_plan(service.atlas(tmp_path), query, tmp_path, species=3)
+        again = [path for _, _, path, status in service.demo.log[first:] if status == 200]
+    assert not again
+    assert (tmp_path / "plan.csv").read_bytes() == planned
+
+
+def test_verify_names_what_was_damaged_and_fetch_mends_it(collected, tmp_path, capsys):
+    folder = shutil.copytree(collected, tmp_path / "set")
+    assert command.main(["verify", str(folder)]) == 0
+    damaged = folder / read_manifest(folder)["file"][0]
+    original = damaged.read_bytes()
+    damaged.write_bytes(original[:-50])
+    assert command.main(["verify", str(folder)]) == 1
+    assert damaged.relative_to(folder).as_posix() in capsys.readouterr().out
+    command.main(["fetch", str(folder)])
+    assert damaged.read_bytes() == original
+
+
+def test_curate_and_split_end_with_a_set_to_train_on(collected, tmp_path, capsys):
+    folder = shutil.copytree(collected, tmp_path / "set")
+    manifest = read_manifest(folder)
+    unwanted = manifest["image_id"][0]
+    (folder / "decisions.csv").write_text(f"image_id,decision,value,reason,sha256\n{unwanted},drop,,blurred,\n")
+    out = tmp_path / "curated"
+    words = ["curate", str(folder), str(out), "--accept-proposals", "--min-images", "12"]
+    assert command.main(words) == 0
+    curated = read_manifest(out)
+    assert unwanted not in set(curated["image_id"])
+    assert curated["label"].value_counts().min() >= 12
+    assert len(rows(folder / "proposals.csv")) > 0
+    assert command.main(["split", str(out), "--min-images", "12", "--seed", "1"]) == 0
+    said = capsys.readouterr().out
+    parts = pd.read_csv(out / "split.csv")["part"].value_counts()
+    assert f"{parts['train']} images to train, {parts['valid']} for validation, {parts['test']} for the test" in said
+    assert "occurrence" in said
+    assert command.main(words) == 0, "a second curation replaces the first and its split"
+    assert not (out / "split.csv").exists()
+
+
+def test_a_list_from_elsewhere_is_fetched_checked_and_credited(collected, tmp_path, monkeypatch):
+    """As a list of Zenodo files: addresses and MD5, no atlas behind it."""
+    known = read_manifest(collected).iloc[:3]
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    sums = [hashlib.md5((collected / file).read_bytes()).hexdigest() for file in known["file"]]
+    with (folder / "plan.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image_id", "label", "source_url", "source_md5", "licence", "attribution"])
+        for k, (row, md5) in enumerate(zip(known.itertuples(), sums, strict=True)):
+            writer.writerow([f"x{k}", row.label, row.source_url, md5 if k else "0" * 32, "CC BY 4.0", "somebody"])
+    with collect.service("demo") as service:
+        monkeypatch.setattr(collect, "service", lambda source: collect.contextlib.nullcontext(service))
+        assert command.main(["fetch", str(folder)]) == 1
+    assert read_manifest(folder)["image_id"].tolist() == ["x1", "x2"]
+    assert rows(folder / "failures.csv")[0]["reason"] == "its MD5 is not that of the plan"
+    assert "CC BY 4.0" in (folder / "CREDITS.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fetch", "nowhere"], "holds no plan.csv"),
+        (["verify", "nowhere"], "holds no manifest.csv"),
+        (["split", "nowhere"], "is not a folder"),
+        (["curate", "nowhere", "out"], "is not a folder"),
+        (["plan", "set", "--source", "demo", "--taxon", "Insektae"], "knows no taxon of the name 'Insektae'"),
+        (["plan", "set", "--source", "demo", "--licence", "free"], "not a licence: 'free'"),
+        (["plan", "set", "--source", "demo", "--species", "0"], "must be positive"),
+    ],
+)
+def test_wrong_questions_get_an_answer_in_words(small, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_service_that_cannot_be_reached_is_said_so(tmp_path, monkeypatch, capsys):
+    def unreachable(*args, **kwargs):
+        raise requests.ConnectionError("no route")
+
+    monkeypatch.setattr(collect.Service, "atlas", unreachable)
+    assert command.main(["plan", str(tmp_path / "set")]) == 1
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(collect.Service, "atlas", interrupted)
+    assert command.main(["plan", str(tmp_path / "set")]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", [[], ["plan"], ["fetch"], ["verify"], ["curate"], ["split"]])
+def test_help(word, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.main([*word, "--help"])
+    assert stopped.value.code == 0
+    assert "usage: python -m seran_lib.data" in capsys.readouterr().out
+
+
+def test_the_source_of_a_collection_is_read_from_its_question(tmp_path):
+    assert collect.source_of(tmp_path) == "ala"
+    (tmp_path / "query.json").write_text(json.dumps({"services": {"images": demo_atlas.IMAGES}}))
+    assert collect.source_of(tmp_path) == "demo"
+    (tmp_path / "query.json").write_text("{")
+    with pytest.raises(DataError, match="not readable as JSON"):
+        collect.source_of(tmp_path)
+    with pytest.raises(ValueError, match="unknown source 'gbif'"), collect.service("gbif"):
+        pass
