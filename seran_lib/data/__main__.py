@@ -17,8 +17,9 @@ from pathlib import Path
 
 from requests import RequestException
 
-from seran_lib.data import ala, collect, fetch, leaks, proposals, review
+from seran_lib.data import ala, collect, fetch, leaks, proposals, review, zenodo
 from seran_lib.data.duplicates import near_duplicates
+from seran_lib.data.http import polite_session
 from seran_lib.data.manifest import DataError, read_manifest, select
 from seran_lib.data.split import SPLIT, fingerprint, split_by_species
 
@@ -43,7 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def plan(options: argparse.Namespace) -> int:
-    """Ask the atlas, write the plan, fetch nothing."""
+    """Ask the atlas (or Zenodo), write the plan, fetch nothing."""
+    if options.zenodo or options.labels:
+        if not (options.zenodo and options.labels):
+            raise ValueError("--zenodo names the records and --labels the table of labels: give both")
+        session = polite_session(per_second=collect.POLITE)
+        found = zenodo.plan_records(session, options.zenodo, zenodo.read_labels(options.labels), options.folder)
+        return _show(found, options.folder, collect.POLITE)
     query = ala.Query(
         taxon=options.taxon,
         region=options.region,
@@ -63,10 +70,13 @@ def plan(options: argparse.Namespace) -> int:
             seed=options.seed,
             size=options.size,
         )
-        print(found.summary().to_string())
-        per_second = service.per_second or collect.POLITE
-        print(f"\nabout {found.seconds(per_second) / 3600:.1f} h at {per_second:g} pictures a second")
-    print(f"next: python -m seran_lib.data fetch {options.folder}")
+        return _show(found, options.folder, service.per_second or collect.POLITE)
+
+
+def _show(plan: ala.Plan, folder: Path, per_second: float) -> int:
+    print(plan.summary().to_string())
+    print(f"\nabout {plan.seconds(per_second) / 3600:.1f} h at {per_second:g} pictures a second")
+    print(f"next: python -m seran_lib.data fetch {folder}")
     return 0
 
 
@@ -156,6 +166,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--as-of", type=datetime.date.fromisoformat, help="only what was there on this day, 2018-10-31")
     one.add_argument("--size", choices=("large", "original"), default="large", help="650 pixels, or as uploaded")
     one.add_argument("--seed", type=int, default=0, help="of the choice that --per-species makes")
+    one.add_argument("--zenodo", action="append", default=[], metavar="RECORD", help="no atlas: records of Zenodo")
+    one.add_argument("--labels", type=Path, help="for --zenodo: a CSV table with the columns file and label")
 
     one = command("fetch", fetch_images, "fetch the pictures of a plan; again: go on, failed ones included")
     one.add_argument("--connections", type=int, default=4, help="at the same time (4)")

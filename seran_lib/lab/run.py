@@ -135,9 +135,7 @@ def parse(arguments: list[str] | None = None) -> tuple[list[Path], list[dict[str
     parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help="a name such as 08_train_one, or a path")
     parser.add_argument("--profile", default="smoke", help="smoke (default), laptop, colab or paper")
     parser.add_argument("--seed", default="0", help="one seed per run (default 0)")
-    parser.add_argument(
-        "--data", default="", help="folder with manifest.csv, or ala; drawn insects without it"
-    )
+    parser.add_argument("--data", default="", help="folder with manifest.csv, or ala; drawn insects without it")
     parser.add_argument("--out", default="", help="folder for checkpoints; one of the run's own below runs/ without it")
     parser.add_argument("--epochs", default="0", help="the profile's number without it")
     parser.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a further parameter; repeatable")
