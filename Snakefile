@@ -64,9 +64,15 @@ rule train:
         f"{RUN} 08_train_one {{params.arguments}} -p model={{params.model}} -p init={{params.init}}"
 
 
+def collected_first(wildcards):
+    """Chapter 02 curates what chapter 01 collects."""
+    return [BOOK / "01_collect_from_ala.done"] if wildcards.chapter == "02_curate_and_split" else []
+
+
 rule chapter:
     input:
         NOTEBOOKS / "{chapter}.ipynb",
+        collected_first,
         [predictions_path(settings) for settings in TRAININGS],
     output:
         touch(BOOK / "{chapter}.done"),

@@ -77,8 +77,10 @@ fact = {name: entry.value for name, entry in paper.FACTS.items()}
 live = data == ALA
 source = ALA if live else "demo"
 folder = Path(out) if out else collect.folder_of(source)
-if not live:
-    shutil.rmtree(folder, ignore_errors=True)  # the demo is collected anew each time, from nothing
+if not live:  # the demo is collected anew each time; what was decided about it in chapter 2 stays
+    shutil.rmtree(folder / "images", ignore_errors=True)
+    for path in set(folder.glob("*.*")) - {folder / "decisions.csv"}:
+        path.unlink()
 
 # %% [markdown]
 # ## 1.1 What the paper did
@@ -102,7 +104,7 @@ opened = contextlib.ExitStack()
 service = opened.enter_context(collect.service(source))
 atlas = service.atlas(folder)
 query = ala.Query(taxon="Insecta")
-query.filters()
+atlas.terms(query)
 
 # %% [markdown]
 # ## 1.2 Which species?

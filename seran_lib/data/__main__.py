@@ -11,7 +11,6 @@ Each command may be interrupted and given again. With `plan --source demo` all o
 
 import argparse
 import datetime
-import re
 import sys
 from pathlib import Path
 
@@ -54,7 +53,8 @@ def plan(options: argparse.Namespace) -> int:
     query = ala.Query(
         taxon=options.taxon,
         region=options.region,
-        years=options.years,
+        since=options.since,
+        until=options.until,
         basis=tuple(options.basis),
         licences=tuple(options.licence),
         exclude_resources=tuple(options.exclude_resource),
@@ -131,13 +131,6 @@ def split(options: argparse.Namespace) -> int:
     return 0
 
 
-def _years(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r}: write 2018 or 2000-2018")
-    return int(match[1]), int(match[2] or match[1])
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m seran_lib.data",
@@ -159,11 +152,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--species", type=int, default=200, help="the species with most records, this many (200)")
     one.add_argument("--per-species", type=int, default=0, help="at most so many images a species, drawn at random")
     one.add_argument("--region", default="", help="a state, a territory or a country")
-    one.add_argument("--years", type=_years, help="2018, or 2000-2018")
+    one.add_argument("--since", type=datetime.date.fromisoformat, metavar="DATE", help="first day, as 2000-01-31")
+    one.add_argument("--until", type=datetime.date.fromisoformat, metavar="DATE", help="last day")
     one.add_argument("--basis", action="append", default=[], help="HUMAN_OBSERVATION, PRESERVED_SPECIMEN; repeatable")
     one.add_argument("--licence", action="append", default=[], help='of the image, such as "CC BY 4.0"; repeatable')
     one.add_argument("--exclude-resource", action="append", default=[], help="a data resource uid; repeatable")
-    one.add_argument("--as-of", type=datetime.date.fromisoformat, help="only what was there on this day, 2018-10-31")
+    one.add_argument(
+        "--as-of", type=datetime.date.fromisoformat, metavar="DATE", help="only what was there on this day, 2018-10-31"
+    )
     one.add_argument("--size", choices=("large", "original"), default="large", help="650 pixels, or as uploaded")
     one.add_argument("--seed", type=int, default=0, help="of the choice that --per-species makes")
     one.add_argument("--zenodo", action="append", default=[], metavar="RECORD", help="no atlas: records of Zenodo")

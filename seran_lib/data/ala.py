@@ -213,7 +213,7 @@ class Atlas:
         if not slices:
             raise DataError(
                 f"{total} records fit {' and '.join(terms)}; the atlas gives out only the first {self._depth}",
-                "Ask for less at a time: a region, fewer years, or without a data resource.",
+                "Ask for less at a time: a region, fewer days, or without a data resource.",
             )
         field, *deeper = slices
         rows = [row for row in self._facet(field, terms, fresh) if not row.absent]

@@ -29,17 +29,18 @@ class Query:
     """Which records with images are wanted; all conditions hold together, an empty one is none.
 
     `taxon` is a scientific name or an identifier (an address or an LSID), and includes all taxa below. `region` is a
-    state or territory of Australia, or else a country. `years` are the first and last. `basis` holds values such as
-    PRESERVED_SPECIMEN, `exclude_resources` uids such as dr1411. `licences` are of the image, in any spelling; one
-    without a version, "CC BY", stands for all its versions. `as_of` asks for what was there at the end of that day, as
-    far as this can be known: see `AS_OF_STATEMENT`.
+    state or territory of Australia, or else a country. `since` and `until` are the first and last day of the event;
+    records without a day fit neither. `basis` holds values such as PRESERVED_SPECIMEN, `exclude_resources` uids such as
+    dr1411. `licences` are of the image, in any spelling; one without a version, "CC BY", stands for all its versions.
+    `as_of` asks for what was there at the end of that day, as far as this can be known: see `AS_OF_STATEMENT`.
 
-    Raises ValueError for an empty taxon, years in the wrong order and unknown licences.
+    Raises ValueError for an empty taxon, days in the wrong order and unknown licences.
     """
 
     taxon: str = "Insecta"
     region: str = ""
-    years: tuple[int, int] | None = None
+    since: datetime.date | None = None
+    until: datetime.date | None = None
     basis: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
     exclude_resources: tuple[str, ...] = ()
@@ -48,8 +49,8 @@ class Query:
     def __post_init__(self) -> None:
         if not self.taxon.strip():
             raise ValueError("the taxon is empty")
-        if self.years and self.years[0] > self.years[1]:
-            raise ValueError(f"years {self.years[0]} to {self.years[1]}: the first comes after the last")
+        if self.since and self.until and self.since > self.until:
+            raise ValueError(f"since {self.since} until {self.until}: the first day comes after the last")
         unknown = [text for text in self.licences if not licences.normalise(text)]
         if unknown:
             raise ValueError(f"not a licence: {', '.join(map(repr, unknown))}; write for example 'CC BY 4.0'")
@@ -65,8 +66,10 @@ class Query:
         if self.region:
             state = next((state for state in _STATES if state.casefold() == self.region.strip().casefold()), "")
             terms.append(f"stateProvince:{quoted(state)}" if state else f"country:{quoted(self.region.strip())}")
-        if self.years:
-            terms.append(f"year:[{self.years[0]:d} TO {self.years[1]:d}]")
+        if self.since or self.until:
+            first = f"{self.since:%Y-%m-%d}T00:00:00Z" if self.since else "*"
+            last = f"{self.until:%Y-%m-%d}T23:59:59Z" if self.until else "*"
+            terms.append(f"eventDate:[{first} TO {last}]")
         if self.basis:
             terms.append(" OR ".join(f"basisOfRecord:{quoted(version_3(value))}" for value in self.basis))
         terms += [f"-dataResourceUid:{quoted(uid)}" for uid in self.exclude_resources]

@@ -65,7 +65,8 @@ def test_filters_of_a_full_query():
     query = ala.Query(
         taxon=ID,
         region="new south wales",
-        years=(2000, 2018),
+        since=datetime.date(2000, 1, 31),
+        until=datetime.date(2018, 12, 1),
         basis=("HumanObservation", "PRESERVED_SPECIMEN"),
         licences=("https://creativecommons.org/licenses/by/4.0/",),
         exclude_resources=("dr1411", "dr9"),
@@ -74,7 +75,7 @@ def test_filters_of_a_full_query():
     assert query.filters() == [
         "multimedia:Image",
         'stateProvince:"New South Wales"',
-        "year:[2000 TO 2018]",
+        "eventDate:[2000-01-31T00:00:00Z TO 2018-12-01T23:59:59Z]",
         'basisOfRecord:"HUMAN_OBSERVATION" OR basisOfRecord:"PRESERVED_SPECIMEN"',
         '-dataResourceUid:"dr1411"',
         '-dataResourceUid:"dr9"',
@@ -82,10 +83,17 @@ def test_filters_of_a_full_query():
     ]
     assert query.licences == ("CC BY 4.0",)
     assert ala.Query(region="New Zealand").filters()[1] == 'country:"New Zealand"'
+    assert ala.Query(since=DAY).filters()[1] == "eventDate:[2018-10-31T00:00:00Z TO *]"
+    assert ala.Query(until=DAY).filters()[1] == "eventDate:[* TO 2018-10-31T23:59:59Z]"
     assert ala.Query().filters() == ["multimedia:Image"]
 
 
-@pytest.mark.parametrize("wrong", [{"taxon": " "}, {"years": (2019, 2018)}, {"licences": ("CC BY 4.0", "free")}])
+DAY = datetime.date(2018, 10, 31)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"taxon": " "}, {"since": DAY, "until": datetime.date(2018, 10, 30)}, {"licences": ("CC BY 4.0", "free")}]
+)
 def test_impossible_queries_are_refused(wrong):
     with pytest.raises(ValueError):
         ala.Query(**wrong)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 import requests
 from PIL import Image, ImageOps
 
+from seran_lib.data import ala
 from seran_lib.data.demo_atlas import ADDRESS, IMAGES, NAMES, OCCURRENCES, DemoAtlas
 from seran_lib.data.http import polite_session
 
@@ -600,3 +601,24 @@ def test_it_can_be_run_by_itself():
             process.terminate()
     refused = subprocess.run([*command, "--images", "5"], capture_output=True, text=True)
     assert refused.returncode == 2 and "5 images" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_the_client_finds_the_records_of_a_period(tmp_path):
+    with DemoAtlas(species=4, images=60, side=32) as atlas:
+        client = ala.Atlas(
+            polite_session(per_second=0, reroute=atlas.reroute), occurrences=OCCURRENCES, images=IMAGES, names=NAMES
+        )
+        ever = {
+            record["occurrence"]: record["event_date"]
+            for one in client.species(ala.Query())
+            for record in client.occurrences(ala.Query(), one.species_id)
+        }
+        middle = sorted(filter(None, ever.values()))[len(ever) // 2]
+        period = ala.Query(since=date.fromisoformat(middle), until=date(2020, 12, 31))
+        found = {
+            record["occurrence"]
+            for one in client.species(period)
+            for record in client.occurrences(period, one.species_id)
+        }
+    assert found == {uuid for uuid, day in ever.items() if middle <= day <= "2020-12-31"}
+    assert 0 < len(found) < len(ever)

@@ -219,11 +219,13 @@ def test_a_species_that_changes_is_listed_again_once_and_afresh(tmp_path, change
 
 
 def test_the_question_is_written_down(tmp_path):
-    query = ala.Query(taxon="Apoidea", region="Tasmania", years=(2000, 2018), as_of=datetime.date(2018, 10, 31))
+    query = ala.Query(
+        taxon="Apoidea", region="Tasmania", since=datetime.date(2000, 1, 1), as_of=datetime.date(2018, 10, 31)
+    )
     collect(tmp_path, SHARED, query=query, per_species=9, seed=4, species=7)
     written = question(tmp_path)
     expected = {
-        **{"taxon": "Apoidea", "taxon_id": "id of Apoidea", "region": "Tasmania", "years": [2000, 2018]},
+        **{"taxon": "Apoidea", "taxon_id": "id of Apoidea", "region": "Tasmania", "since": "2000-01-01", "until": ""},
         **{"as_of": "2018-10-31", "species": 7, "per_species": 9, "seed": 4, "size": "large"},
         "services": dict.fromkeys(("occurrences", "images", "names"), "http://atlas.example"),
         "filters": ["lsid:id of Apoidea", *query.filters()],
