@@ -91,14 +91,14 @@ def curate(
     steps = []
     for name, rule in rules.items():
         before, table = len(table), rule(table)
-        steps.append((name, before - len(table), len(table), table["label"].nunique()))
+        steps.append((name, before - len(table), len(table), _species(table)))
     curation = pd.DataFrame(steps, columns=["rule", "images_dropped", "images_left", "species_left"])
     if table.empty:
         dropped = ", ".join(f"{name} {count}" for name, count, *_ in steps if count)
         raise DataError(f"no picture of {len(manifest)} is left; dropped: {dropped}", "Lower min_images, or drop less.")
     boxes = {key: crop_box(choices["value"][key]) for key in table.index if choices["decision"][key] == "crop"}
     write_curated(folder, out, table, boxes, curation)
-    return Curated(out, curation, len(table), table["label"].nunique())
+    return Curated(out, curation, len(table), _species(table))
 
 
 def check_proposals(proposals: pd.DataFrame | None) -> pd.DataFrame:
@@ -199,6 +199,11 @@ def group(table: pd.DataFrame, manifest: pd.DataFrame, proposals: pd.DataFrame) 
 def cut_species(table: pd.DataFrame, min_images: int) -> pd.DataFrame:
     """Rule 7."""
     return table[table.groupby("label")["label"].transform("size") >= min_images]
+
+
+def _species(table: pd.DataFrame) -> int:
+    """Labels that a picture bears; some sets have pictures without one, such as hybrids."""
+    return table["label"][table["label"] != ""].nunique()
 
 
 # ---- from decisions and proposals to choices -----------------------------------------------------------------------

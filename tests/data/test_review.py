@@ -299,6 +299,16 @@ def test_a_settled_conflict_is_no_conflict_any_more(source, out):
     assert by_id(out)["label_conflict"].to_dict() == {"p0": "0", "p2": "0", "p3": "0"}
 
 
+def test_pictures_without_a_label_stay_and_are_no_species(source, out):
+    collection(source, "aabb")
+    manifest = read_manifest(source)
+    manifest.loc[manifest.index[:1], "label"] = ""
+    manifest.to_csv(source / "manifest.csv", index=False)
+    curated = curate(source, decided(), out, min_images=1)
+    assert (curated.images, curated.species) == (4, 2)
+    assert by_id(out)["label"].tolist() == ["", "a", "b", "b"]
+
+
 def test_a_new_label_brings_its_genus_or_none(source, out):
     collection(source, "aabb")
     curate(source, decided(p0=("label", "b"), p1=("label", "unheard of")), out, min_images=1)
