@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def parse(text):
-    name, bound = re.fullmatch(r"([a-zA-Z_-]+)\s*>=\s*([\d.]+)", text.strip()).groups()
+    name, bound = re.fullmatch(r"([a-zA-Z0-9_-]+)\s*>=\s*([\d.]+)", text.strip()).groups()
     return CONDA_NAMES.get(name, name.replace("_", "-")), bound
 
 
