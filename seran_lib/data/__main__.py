@@ -12,15 +12,18 @@ Each command may be interrupted and given again. With `plan --source demo` all o
 import argparse
 import datetime
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from requests import RequestException
 
 from seran_lib.data import ala, collect, fetch, leaks, proposals, review, zenodo
 from seran_lib.data.duplicates import near_duplicates
 from seran_lib.data.http import polite_session
-from seran_lib.data.manifest import DataError, read_manifest, select
+from seran_lib.data.manifest import MANIFEST, DataError, read_manifest, select
 from seran_lib.data.split import SPLIT, fingerprint, split_by_species
+from seran_lib.data.tables import rewriting
 
 PROPOSALS, DECISIONS = "proposals.csv", "decisions.csv"
 
@@ -61,6 +64,8 @@ def plan(options: argparse.Namespace) -> int:
         as_of=options.as_of,
     )
     with collect.service(options.source) as service:
+        named = {name: getattr(options, name) for name in ("occurrences", "images", "names", "per_second")}
+        service = replace(service, **{name: value for name, value in named.items() if value is not None})
         found = ala.collect_plan(
             service.atlas(options.folder),
             query,
@@ -83,6 +88,8 @@ def _show(plan: ala.Plan, folder: Path, per_second: float) -> int:
 def fetch_images(options: argparse.Namespace) -> int:
     """Fetch what the plan names and is not there yet."""
     with collect.service(collect.source_of(options.folder)) as service:
+        if options.per_second is not None:
+            service = replace(service, per_second=options.per_second)
         session = service.session(options.connections)
         report = fetch.fetch(options.folder, session=session, connections=options.connections)
     print(report)
@@ -100,9 +107,7 @@ def verify(options: argparse.Namespace) -> int:
 
 def curate(options: argparse.Namespace) -> int:
     """Propose, replay decisions, write a clean copy."""
-    manifest = read_manifest(options.folder)
-    proposed = proposals.propose(options.folder, manifest)
-    proposed.to_csv(options.folder / PROPOSALS, index=False, lineterminator="\n")
+    proposed = _proposals(options.folder)
     decisions = options.decisions or options.folder / DECISIONS
     curated = review.curate(
         options.folder,
@@ -115,6 +120,18 @@ def curate(options: argparse.Namespace) -> int:
     print(curated.table.to_string(index=False))
     print(f"{curated.images} images of {curated.species} species in {options.out}")
     return 0
+
+
+def _proposals(folder: Path) -> pd.DataFrame:
+    """The proposals for a collection, made anew where its manifest is newer than those on disk."""
+    path = folder / PROPOSALS
+    manifest = read_manifest(folder)
+    if path.is_file() and path.stat().st_mtime >= (folder / MANIFEST).stat().st_mtime:
+        return pd.read_csv(path, dtype={"image_id": str}, keep_default_na=False)
+    proposed = proposals.propose(folder, manifest)
+    with rewriting(path) as file:
+        proposed.to_csv(file, index=False, lineterminator="\n")
+    return proposed
 
 
 def split(options: argparse.Namespace) -> int:
@@ -160,12 +177,20 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--as-of", type=datetime.date.fromisoformat, metavar="DATE", help="only what was there on this day, 2018-10-31"
     )
+    for name in ("occurrences", "images", "names"):
+        one.add_argument(f"--{name}", metavar="URL", help=f"another base address of the service of {name}")
     one.add_argument("--size", choices=("large", "original"), default="large", help="650 pixels, or as uploaded")
     one.add_argument("--seed", type=int, default=0, help="of the choice that --per-species makes")
+    one.add_argument(
+        "--per-second", type=float, help=f"requests a second to one host ({collect.POLITE:g}; 0: no limit)"
+    )
     one.add_argument("--zenodo", action="append", default=[], metavar="RECORD", help="no atlas: records of Zenodo")
     one.add_argument("--labels", type=Path, help="for --zenodo: a CSV table with the columns file and label")
 
     one = command("fetch", fetch_images, "fetch the pictures of a plan; again: go on, failed ones included")
+    one.add_argument(
+        "--per-second", type=float, help=f"requests a second to one host ({collect.POLITE:g}; 0: no limit)"
+    )
     one.add_argument("--connections", type=int, default=4, help="at the same time (4)")
 
     command("verify", verify, "compare every picture with its checksum")

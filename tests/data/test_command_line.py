@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import shutil
 from functools import partial
 
@@ -112,6 +113,32 @@ def test_curate_and_split_end_with_a_set_to_train_on(collected, tmp_path, capsys
     assert "occurrence" in said
     assert command.main(words) == 0, "a second curation replaces the first and its split"
     assert not (out / "split.csv").exists()
+
+
+def test_proposals_are_made_once_and_again_for_a_new_manifest(collected, tmp_path, monkeypatch):
+    folder = shutil.copytree(collected, tmp_path / "set")
+    (folder / "proposals.csv").unlink(missing_ok=True)
+    calls = []
+    propose = command.proposals.propose
+    monkeypatch.setattr(command.proposals, "propose", lambda *given: calls.append(1) or propose(*given))
+    words = ["curate", str(folder), str(tmp_path / "out"), "--min-images", "1", "--accept-proposals"]
+    assert command.main(words) == 0
+    first = (tmp_path / "out" / "manifest.csv").read_bytes()
+    assert command.main(words) == 0
+    assert (len(calls), (tmp_path / "out" / "manifest.csv").read_bytes()) == (1, first)
+    os.utime(folder / "manifest.csv", (2e9, 2e9))
+    assert command.main(words) == 0
+    assert len(calls) == 2
+
+
+def test_other_addresses_and_another_pace_reach_the_client(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(command.ala, "collect_plan", lambda atlas, *_, **__: seen.append(atlas) or 1 / 0)
+    words = ["--occurrences", "http://o.example/ws", "--images", "http://i.example", "--per-second", "2"]
+    with pytest.raises(ZeroDivisionError):
+        command.main(["plan", str(tmp_path), *words])
+    assert (seen[0].occurrences_base, seen[0].images_base) == ("http://o.example/ws", "http://i.example")
+    assert seen[0].names_base == command.ala.NAMES
 
 
 def test_a_list_from_elsewhere_is_fetched_checked_and_credited(collected, tmp_path, monkeypatch):
