@@ -223,7 +223,7 @@ class State:
                     problem = f"{self._folder / PLAN} was changed while its images were fetched"
                     raise DataError(problem, "Fetch again: what is here is kept.")
                 found = dict(zip(("file", "sha256", "width", "height", "bytes"), picture[2:], strict=True))
-                group = row.get("group") or row.get("occurrence") or row.get("record") or row["image_id"]
+                group = row.get("group") or row.get("occurrence") or row["image_id"]
                 yield row | found | {"group": group}
                 picture = pictures.fetchone()
 

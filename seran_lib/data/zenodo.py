@@ -8,6 +8,7 @@ import datetime
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from requests import Session
 
@@ -21,19 +22,27 @@ RECORDS = "https://zenodo.org/api/records"
 PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp")
 
 
-def read_labels(path: str | Path) -> dict[str, str]:
-    """File name -> label, from a CSV table with the columns ``file`` and ``label``.
+class Label(NamedTuple):
+    """What a file shows; `group` names the specimen where several files show one, and is else empty."""
+
+    label: str
+    group: str = ""
+
+
+def read_labels(path: str | Path) -> dict[str, Label]:
+    """File name -> label, from a CSV table with the columns ``file``, ``label`` and, where wanted, ``group``.
 
     Raises `DataError` for a table that cannot be read, and for a file with two labels.
     """
-    labels: dict[str, str] = {}
+    labels: dict[str, Label] = {}
     for line, row in read_rows(Path(path), required=("file", "label")):
-        if labels.setdefault(row["file"], row["label"]) != row["label"]:
+        label = Label(row["label"], row.get("group", ""))
+        if labels.setdefault(row["file"], label) != label:
             raise DataError(f"{path}, line {line}: {row['file']} has another label above", "Keep one of the two rows.")
     return labels
 
 
-def plan_records(session: Session, records: Sequence[str], labels: Mapping[str, str], folder: str | Path) -> Plan:
+def plan_records(session: Session, records: Sequence[str], labels: Mapping[str, Label], folder: str | Path) -> Plan:
     """Write ``plan.csv`` and ``query.json`` for the labelled pictures of `records` (their numbers) into `folder`.
 
     An image's id is the name of its file without the ending. Raises `DataError` where a record is not there or is not
@@ -86,15 +95,16 @@ def _record(session: Session, number: str) -> dict:
     return record
 
 
-def _row(record: dict, file: dict, label: str) -> dict[str, str]:
+def _row(record: dict, file: dict, shown: Label) -> dict[str, str]:
     about = record["metadata"]
     creators = "; ".join(one["name"] for one in about.get("creators", []))
     stated = about.get("license") or {}
     kind, _, checksum = file["checksum"].rpartition(":")
     return {
         "image_id": PurePosixPath(file["key"]).stem,
-        "label": label,
-        "species": label,
+        "label": shown.label,
+        "species": shown.label,
+        "group": shown.group,
         "record": record.get("doi_url") or f"https://doi.org/{record['doi']}",
         "source_url": file["links"]["self"],
         "source_md5": checksum if kind in ("md5", "") else "",

@@ -149,13 +149,15 @@ def test_a_list_from_elsewhere_is_fetched_checked_and_credited(collected, tmp_pa
     sums = [hashlib.md5((collected / file).read_bytes()).hexdigest() for file in known["file"]]
     with (folder / "plan.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["image_id", "label", "source_url", "source_md5", "licence", "attribution"])
+        writer.writerow(["image_id", "label", "source_url", "source_md5", "licence", "record"])
         for k, (row, md5) in enumerate(zip(known.itertuples(), sums, strict=True)):
-            writer.writerow([f"x{k}", row.label, row.source_url, md5 if k else "0" * 32, "CC BY 4.0", "somebody"])
+            writer.writerow([f"x{k}", row.label, row.source_url, md5 if k else "0" * 32, "CC BY 4.0", "one record"])
     with collect.service("demo") as service:
         monkeypatch.setattr(collect, "service", lambda source: collect.contextlib.nullcontext(service))
         assert command.main(["fetch", str(folder)]) == 1
-    assert read_manifest(folder)["image_id"].tolist() == ["x1", "x2"]
+    manifest = read_manifest(folder)
+    assert manifest["image_id"].tolist() == ["x1", "x2"]
+    assert manifest["group"].tolist() == ["x1", "x2"], "a record of Zenodo is a whole drawer, not one specimen"
     assert rows(folder / "failures.csv")[0]["reason"] == "its MD5 is not that of the plan"
     assert "CC BY 4.0" in (folder / "CREDITS.md").read_text()
 

@@ -11,6 +11,7 @@ from requests.adapters import BaseAdapter
 from seran_lib.data import __main__ as command
 from seran_lib.data import zenodo
 from seran_lib.data.manifest import DataError
+from seran_lib.data.zenodo import Label
 
 
 def record(number, *names, **metadata):
@@ -63,7 +64,7 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
-LABELS = {"a1_d.JPG": "erato", "a2_d.JPG": "cyrbia", "b1.tif": "erato"}
+LABELS = {"a1_d.JPG": Label("erato", "a1"), "a2_d.JPG": Label("cyrbia"), "b1.tif": Label("erato")}
 
 
 def test_labelled_pictures_of_all_records_with_checksum_licence_and_authors(tmp_path):
@@ -78,6 +79,7 @@ def test_labelled_pictures_of_all_records_with_checksum_licence_and_authors(tmp_
     assert row["source_url"] == "https://zenodo.org/api/records/11/files/a2_d.JPG/content"
     assert (row["source_md5"], row["source_bytes"]) == (f"{2:032x}", "1002")
     assert (row["licence"], row["record"]) == ("CC BY 4.0", "https://doi.org/10.5281/zenodo.11")
+    assert [row["group"] for row in rows(tmp_path)] == ["", "a1", ""]
     assert row["attribution"] == "Collector, A.; Collector, B. (2020), Drawer 11"
     assert (plan.images, plan.species, plan.bytes, plan.assumed) == (3, 2, 3002, 0)
     assert plan.counts == {"pictures": 4, "without_label": 1, "planned": 3}
@@ -106,7 +108,9 @@ def test_what_cannot_be_planned_is_said_and_nothing_is_written(tmp_path, records
 
 def test_a_file_with_two_labels_is_refused(tmp_path):
     (tmp_path / "labels.csv").write_text("file,label\na.jpg,erato\na.jpg,erato\nb.jpg,cyrbia\n")
-    assert zenodo.read_labels(tmp_path / "labels.csv") == {"a.jpg": "erato", "b.jpg": "cyrbia"}
+    assert zenodo.read_labels(tmp_path / "labels.csv") == {"a.jpg": Label("erato"), "b.jpg": Label("cyrbia")}
+    (tmp_path / "labels.csv").write_text("file,label,group\na.jpg,erato,a\n")
+    assert zenodo.read_labels(tmp_path / "labels.csv") == {"a.jpg": Label("erato", "a")}
     (tmp_path / "labels.csv").write_text("file,label\na.jpg,erato\na.jpg,cyrbia\n")
     with pytest.raises(DataError, match=r"line 3: a\.jpg has another label above"):
         zenodo.read_labels(tmp_path / "labels.csv")
