@@ -260,11 +260,9 @@ def test_connections_are_kept_and_no_more_than_asked_for(source, tmp_path):
 
 @pytest.mark.parametrize("column", ["group", "occurrence", ""])
 def test_the_group_is_the_first_column_that_knows_it(source, tmp_path, column):
-    row = {"image_id": "id-1", "label": "Apis mellifera", "source_url": source.url(1)}
+    row = {"image_id": "id-1", "label": "Apis mellifera", "source_url": source.url(1), "record": "a whole drawer"}
     known = ["group", "occurrence"]
-    row |= (
-        {"record": "a whole drawer"} | {name: name.upper() for name in known[known.index(column) :]} if column else {}
-    )
+    row |= {name: name.upper() for name in known[known.index(column) :]} if column else {}
     folder = write_plan(tmp_path / "set", [row], ["image_id", "label", "source_url", "record", *known])
     run(folder)
     assert read_manifest(folder)["group"].tolist() == [column.upper() or "id-1"]
