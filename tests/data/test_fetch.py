@@ -552,9 +552,11 @@ def test_two_fetches_of_one_folder_refuse_each_other(source, tmp_path):
 
 SCRIPT = textwrap.dedent(
     """
+    import signal
     import sys
     from seran_lib.data.fetch import fetch
     from seran_lib.data.http import polite_session
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background passes on that it is ignored
     print("started", flush=True)
     print(fetch(sys.argv[1], session=polite_session(per_second=0, connections=4, tries=2)), flush=True)
     """
