@@ -556,7 +556,7 @@ SCRIPT = textwrap.dedent(
     import sys
     from seran_lib.data.fetch import fetch
     from seran_lib.data.http import polite_session
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background passes on that it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what runs in the background
     print("started", flush=True)
     print(fetch(sys.argv[1], session=polite_session(per_second=0, connections=4, tries=2)), flush=True)
     """
