@@ -58,6 +58,8 @@ def faults(notebook, stem):
         for output in cell.outputs:
             if output.output_type == "error":
                 found.append(f"cell {number}: an error")
+            if any("widget" in kind for kind in output.get("data", {})):
+                found.append(f"cell {number}: a widget, which shows nothing without its kernel")
             if output.get("name") == "stderr":
                 found.append(f"cell {number}: text on stderr")
         if len(cell.source.splitlines()) > MAX_LINES:
@@ -131,6 +133,9 @@ BREAKS = {
     "finish": lambda nb: code_of(nb)[-1].update(source='finish("another")'),
     "an error": lambda nb: code_of(nb)[0].outputs.append(
         nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])
+    ),
+    "a widget": lambda nb: code_of(nb)[0].outputs.append(
+        nbformat.v4.new_output("display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}})
     ),
     "stderr": lambda nb: code_of(nb)[0].outputs.append(stream("stderr", "careful")),
     "more than 40 lines": lambda nb: code_of(nb)[0].update(source="x = 1\n" * 41),

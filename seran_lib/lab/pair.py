@@ -63,13 +63,21 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         return client.execute(env={**os.environ, "PYTHONHASHSEED": "0", "SERAN_RUNS": runs})
 
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
 def strip(notebook: NotebookNode) -> None:
-    """Removes, in place, what execution leaves behind that no reader needs and that differs between machines."""
+    """Removes, in place, what execution leaves behind that no reader needs and that differs between machines.
+
+    Among it progress bars: a widget whose kernel is gone shows nothing.
+    """
     notebook.metadata.pop("widgets", None)
     notebook.metadata.get("language_info", {}).pop("version", None)
     for cell in notebook.cells:
         for key in ("execution", "papermill", "ExecuteTime"):
             cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
 
 
 def pair(script: Path) -> bool:

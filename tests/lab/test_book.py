@@ -31,12 +31,14 @@ def write(folder, *cells):
 
 
 def test_a_script_becomes_an_executed_notebook_and_a_second_run_changes_nothing(tmp_path):
-    script = write(tmp_path, "import os\nprint(os.path.basename(os.getcwd()))", "print({'b', 'a', 'c', 'd'})")
+    bar = "from tqdm.auto import tqdm\nfor _ in tqdm(range(3)): pass"
+    script = write(tmp_path, "import os\nprint(os.path.basename(os.getcwd()))", "print({'b', 'a', 'c', 'd'})", bar)
     assert pair.pair(script)
     first = script.with_suffix(".ipynb").read_bytes()
     stored = nbformat.reads(first.decode(), as_version=4)
     assert stored.cells[0].outputs[0].text.strip() == tmp_path.name  # runs in the notebook's own folder
-    assert [cell.execution_count for cell in stored.cells] == [1, 2]
+    assert [cell.execution_count for cell in stored.cells] == [1, 2, 3]
+    assert not stored.cells[2].outputs, "a progress bar whose kernel is gone shows nothing"
     assert not any(cell.metadata for cell in stored.cells) and "version" not in stored.metadata.language_info
     assert not pair.pair(script)
     assert script.with_suffix(".ipynb").read_bytes() == first
