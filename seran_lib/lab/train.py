@@ -54,17 +54,31 @@ class EpochSeed(Callback):
 
 
 class HalfPrecisionOnCPU(Callback):
-    """What fastai's MixedPrecision does on a GPU: the forward pass in bfloat16, loss and gradients in float32."""
+    """What fastai's MixedPrecision does on a GPU: the forward pass in bfloat16, loss and gradients in float32.
+
+    Hooks on the network rather than on fastai's steps: they also end the half precision of a forward pass that fails,
+    which would otherwise go on in the kernel after the error was shown.
+    """
 
     order = MixedPrecision.order
 
-    def before_batch(self) -> None:
-        self.context = autocast(self.dls.device)
-        self.context.__enter__()
+    def before_fit(self) -> None:
+        def enter(*_: object) -> None:
+            self.context = autocast(self.dls.device)
+            self.context.__enter__()
+
+        def leave(*_: object) -> None:
+            self.context.__exit__(None, None, None)
+
+        model = self.learn.model
+        self.hooks = [model.register_forward_pre_hook(enter), model.register_forward_hook(leave, always_call=True)]
 
     def after_pred(self) -> None:
-        self.context.__exit__(None, None, None)
         self.learn.pred = self.pred.float()
+
+    def after_fit(self) -> None:
+        for hook in self.hooks:
+            hook.remove()
 
 
 class EpochLog(Callback):

@@ -175,3 +175,28 @@ def test_another_seed_is_another_run_and_another_split(settings):
 def test_settings_name_what_is_wrong(arguments, error, message):
     with pytest.raises(error, match=message):
         resolve(**arguments)
+
+
+def test_a_forward_pass_that_fails_does_not_leave_half_precision_on(settings, monkeypatch):
+    """The kernel of a notebook lives on after the error; what it computes next must be as exact as before."""
+    data = open_dataset(settings)
+    seen = []
+
+    def spoilt(model_settings, classes, device):
+        model = build(model_settings, classes, device)
+
+        def fail(*_):
+            seen.append(torch.is_autocast_enabled("cpu"))
+            raise RuntimeError("out of luck")
+
+        list(model.children())[-1].register_forward_pre_hook(fail)
+        return model
+
+    build = train.build_model
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="out of luck"):
+        patch.setattr(train, "build_model", spoilt)
+        train.train(settings, data, torch.device("cpu"))
+    assert seen == [True]
+    assert not torch.is_autocast_enabled("cpu")
+    train.train(dataclasses.replace(settings, epochs=1), data, torch.device("cpu"))
+    assert not torch.is_autocast_enabled("cpu")
