@@ -80,7 +80,9 @@ def plan(options: argparse.Namespace) -> int:
 
 def _show(plan: ala.Plan, folder: Path, per_second: float) -> int:
     print(plan.summary().to_string())
-    print(f"\nabout {plan.seconds(per_second) / 3600:.1f} h at {per_second:g} pictures a second")
+    minutes = plan.seconds(per_second) / 60
+    time = f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+    print(f"\nabout {time} at {per_second:g} pictures a second")
     print(f"next: python -m seran_lib.data fetch {folder}")
     return 0
 

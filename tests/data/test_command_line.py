@@ -46,7 +46,7 @@ def test_plan_says_what_would_be_fetched_and_fetches_nothing(small, tmp_path, ca
     planned = rows(tmp_path / "set" / "plan.csv")
     assert {row["licence"].split(" 3")[0].split(" 4")[0] for row in planned} == {"CC BY"}
     assert max(pd.Series([row["label"] for row in planned]).value_counts()) <= 6
-    for words in ("images", f"{len(planned)}", "licence CC BY 4.0", "h at 5 pictures a second", "next: python -m"):
+    for words in (f"{len(planned)}", "licence CC BY 4.0", "about 0 min at 5 pictures a second", "next: python -m"):
         assert words in said
     assert not (tmp_path / "set" / "images").exists()
 
