@@ -1,4 +1,7 @@
-"""Checkpoints that survive anything: written beside, flushed, then renamed; checked when read."""
+"""Checkpoints that survive anything: written beside, flushed, then renamed; checked when read.
+
+Two states of a run are kept, the last and the one before it, so that a damaged file costs one epoch and not the run.
+"""
 
 import json
 import os
@@ -9,7 +12,7 @@ from typing import IO, Any
 
 import torch
 
-STATE = "last.pt"
+STATE, PREVIOUS, NEXT = "last.pt", "previous.pt", "next.pt"
 
 
 class CheckpointError(RuntimeError):
@@ -48,23 +51,37 @@ def remove_partial_files(folder: Path) -> None:
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Keep the state of a run as `folder/last.pt`."""
-    write_atomically(folder / STATE, lambda stream: torch.save(state, stream))
+    """Keep the state of a run as `folder/last.pt`, and what was there as `previous.pt`.
+
+    A process killed between the renames leaves a whole `next.pt`, which `load_state` reads.
+    """
+    write_atomically(folder / NEXT, lambda stream: torch.save(state, stream))
+    if (folder / STATE).exists():
+        os.replace(folder / STATE, folder / PREVIOUS)
+    os.replace(folder / NEXT, folder / STATE)
 
 
 def load_state(folder: Path, identity: dict[str, object], device: torch.device) -> dict[str, Any] | None:
-    """The last state of a run, or None where there is none.
+    """The newest state of a run that can be read, or None where there is none.
 
-    Only tensors and plain values are read (`weights_only`). Raises CheckpointError where the file is damaged, or was
-    written by a run with other settings or other data than `identity`.
+    Only tensors and plain values are read (`weights_only`). Raises CheckpointError where all files are damaged, or the
+    state was written by a run with other settings or other data than `identity`.
     """
-    path = folder / STATE
-    if not path.exists():
+    damaged: list[str] = []
+    for path in (folder / NEXT, folder / STATE, folder / PREVIOUS):
+        if not path.exists():
+            continue
+        try:
+            state = torch.load(path, map_location=device, weights_only=True)
+            break
+        except Exception as error:  # a cut or foreign file makes torch raise almost anything
+            damaged.append(f"{path} is damaged ({error})")
+    else:
+        if damaged:
+            raise CheckpointError("\n".join([*damaged, "Delete this to start the run anew."]))
         return None
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        raise CheckpointError(f"{path} is damaged ({error}): delete it to start this run anew") from error
+    if damaged:
+        print(f"{damaged[0]}: going on from {path.name}", flush=True)
     theirs = state.get("identity", {})
     differing = sorted(k for k in identity.keys() | theirs.keys() if identity.get(k) != theirs.get(k))
     if differing:

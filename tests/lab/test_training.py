@@ -110,8 +110,39 @@ def test_a_checkpoint_of_other_settings_or_damaged_is_refused(settings):
     with pytest.raises(checkpoint.CheckpointError, match="epochs: checkpoint 1, now 2"):
         train.train(settings, dataset, torch.device("cpu"))
     (settings.folder / "last.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
-    with pytest.raises(checkpoint.CheckpointError, match=r"last.pt is damaged .* delete it"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"last.pt is damaged .*\n.*Delete this"):
         train.train(settings, dataset, torch.device("cpu"))
+
+
+def weights_of(training):
+    return {name: value.clone() for name, value in training.model.state_dict().items()}
+
+
+@pytest.mark.parametrize("accident", ["last is damaged", "last is cut short", "killed between the renames"])
+def test_an_accident_to_the_newest_checkpoint_costs_an_epoch_and_not_the_run(settings, capsys, accident):
+    settings = dataclasses.replace(settings, epochs=3)
+    data = open_dataset(settings)
+    whole = weights_of(train.train(settings, data, torch.device("cpu")))
+    last, folder = settings.folder / "last.pt", settings.folder
+    assert checkpoint.load_state(folder, identity_of(settings, data), torch.device("cpu"))["epochs_done"] == 3
+    if accident == "last is damaged":
+        last.write_bytes(b"not a checkpoint")
+    elif accident == "last is cut short":
+        last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    else:
+        os.replace(last, folder / "next.pt")
+    capsys.readouterr()
+    again = weights_of(train.train(settings, data, torch.device("cpu")))
+    said = capsys.readouterr().out
+    if accident.startswith("last"):
+        assert "going on from previous.pt" in said and "resumed after epoch 2 of 3" in said
+    else:
+        assert "resumed after epoch 3 of 3" in said
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def identity_of(settings, data):
+    return settings.identity() | {"data_fingerprint": data.fingerprint}
 
 
 class Trap:
