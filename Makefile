@@ -13,7 +13,7 @@ INIT ?=
 MODELS ?=
 CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) seeds=$(SEEDS) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(if $(filter ala,$(DATA)),ala,$(abspath $(DATA)))") $(if $(MODELS),models=$(MODELS))
 
-.PHONY: help book trainings test test-browser table figures lab clean
+.PHONY: help book trainings test test-browser bench table figures lab clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ test-browser: $(READY)  ## the review board in JupyterLab, driven in a real brow
 			|| { echo "No chromium: install it (apt-get install chromium, as root), or name a browser: make test-browser CHROMIUM=/path/to/it" >&2; exit 1; }; \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 	SERAN_BROWSER=1 $(BIN)/python -m pytest tests/browser
+
+bench: $(READY)  ## speed as ratios, into benchmarks/results.csv; run nothing else meanwhile
+	for script in train_step data_path fetch; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	$(BIN)/python -m seran_lib.lab.table
 
 table: $(READY)  ## rebuild the README's tables and results/paper.csv from the ledger
 	$(BIN)/python -m seran_lib.lab.table

@@ -9,7 +9,6 @@ else meanwhile.
 """
 
 import argparse
-import platform
 import statistics
 import tempfile
 import time
@@ -21,10 +20,10 @@ import pandas as pd
 import torch
 from fastai.vision.all import ImageDataLoaders, Resize, aug_transforms
 from PIL import Image
+from report import report
 
 from seran_lib.data.loaders import PackedLoader
 from seran_lib.data.pack import pack
-from seran_lib.lab.profiles import device_name
 
 CPU = torch.device("cpu")
 BATCH, WORKERS = 32, 2
@@ -55,9 +54,9 @@ def seconds(passes: Callable[[], Iterator[object]]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=320)
+    parser.add_argument("--images", type=int, default=960)
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "set"
@@ -83,15 +82,13 @@ def main() -> None:
             "for a GPU": (lambda: ours.create_batches(iter(ours.get_idxs())), lambda: iter(bare)),
             "on the CPU": (lambda: iter(ours), lambda: iter(augmented)),
         }
-        print("kind,ours images/s,fastai images/s,ratio")
         for kind, (mine, theirs) in kinds.items():
             seconds(mine), seconds(theirs)
             times = [(seconds(mine), seconds(theirs)) for _ in range(options.rounds)]
             quick, slow = (statistics.median(column) for column in zip(*times, strict=True))
-            print(f"{kind},{images / quick:.0f},{images / slow:.0f},{slow / quick:.1f}", flush=True)
-        print(f"# first pass of ours (decoding, once): {options.images / first:.0f} images/s")
-        machine = f"{device_name(CPU)}, {platform.machine()}"
-        print(f"# {options.size} px, batch {BATCH}, fastai with {WORKERS} workers; {machine}")
+            what = f"batches {kind}, {options.size} px"
+            report(what, "fastai's ImageDataLoaders", "images/s", images / quick, images / slow)
+        print(f"decoding once, before the first epoch: {options.images / first:.0f} images/s")
 
 
 if __name__ == "__main__":

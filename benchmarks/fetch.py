@@ -10,7 +10,6 @@ once, so that only the plan counts: its peak, and how much of it was there after
 import argparse
 import csv
 import io
-import platform
 import resource
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import requests
 from PIL import Image
+from report import report
 
 from seran_lib.data import download
 from seran_lib.data.fetch import fetch
@@ -85,7 +85,8 @@ def speed(base: str, folder: Path, images: int) -> None:
     for number in range(images // 4):
         (folder / f"{number}.jpg").write_bytes(plain.get(f"{base}/image/{number}/large", timeout=30).content)
     loop = (time.perf_counter() - began) * 4
-    print(f"speed: {images / seconds:.1f} images/s, plain loop {images / loop:.1f}, ratio {loop / seconds:.2f}")
+    what = f"fetching with 8 connections, {1000 * LATENCY:g} ms latency"
+    report(what, "a plain loop of requests", "images/s", images / seconds, images / loop)
 
 
 def rate(base: str, folder: Path, images: int) -> None:
@@ -93,7 +94,7 @@ def rate(base: str, folder: Path, images: int) -> None:
     session = polite_session(per_second=PERMITTED, connections=8)
     seconds = fetch(plan(folder / "rate", base, images), session=session, connections=8, progress=False).seconds
     reached = (images - 1) / (seconds - LATENCY)
-    print(f"rate: {reached:.2f} of {PERMITTED:g} images/s, {reached / PERMITTED:.1%}")
+    report("fetching at a limited pace", "the pace permitted", "images/s", reached, PERMITTED)
 
 
 def memory(folder: Path, planned: int) -> None:
@@ -147,7 +148,6 @@ def main() -> None:
         if "memory" in options.parts:
             for planned in options.planned:
                 memory(Path(folder), planned)
-    print(f"# {platform.processor() or platform.machine()}, Python {platform.python_version()}")
 
 
 if __name__ == "__main__":

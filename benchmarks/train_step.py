@@ -2,21 +2,21 @@
 
     python benchmarks/train_step.py [MODEL ...]
 
-Prints images/s (medians of single steps) and their ratio, so that a slow moment of the machine hits both. Run nothing
-else meanwhile. The last lines name the machine.
+Images/s are medians of single steps, taken in turn, so that a slow moment of the machine hits both. Run nothing else
+meanwhile.
 """
 
 import argparse
 import contextlib
-import platform
 import statistics
 import time
 
 import torch
+from report import report
 from torch import nn
 
 from seran_lib.lab.evaluate import autocast
-from seran_lib.lab.profiles import PROFILES, device_name
+from seran_lib.lab.profiles import PROFILES
 from seran_lib.nets import create_model
 
 CPU = torch.device("cpu")
@@ -51,15 +51,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12, help="timed steps of each kind (default 12)")
     options = parser.parse_args()
     batch = PROFILES["laptop"].batch
-    print("model,fast images/s,plain images/s,ratio")
     for name in options.models:
         fast, plain = stepper(name, True), stepper(name, False)
         for _ in range(3):
             fast(), plain()
         times = [(fast(), plain()) for _ in range(options.steps)]
         quick, slow = (statistics.median(column) for column in zip(*times, strict=True))
-        print(f"{name},{batch / quick:.0f},{batch / slow:.0f},{slow / quick:.2f}", flush=True)
-    print(f"# {device_name(CPU)}, torch {torch.__version__}, {platform.processor() or platform.machine()}")
+        size = f"{PROFILES['laptop'].size} px, x{PROFILES['laptop'].width:g}"
+        report(f"training {name}, {size}", "float32, channels first", "images/s", batch / quick, batch / slow)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from .stats import wilson
 
 README = ROOT / "README.md"
 PAPER_CSV = RESULTS / "paper.csv"
+BENCHMARKS = ROOT / "benchmarks" / "results.csv"
 
 
 def paper_csv() -> str:
@@ -78,6 +79,16 @@ def results_block(rows: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
+def speed_block(rows: pd.DataFrame) -> str:
+    """What `make bench` measured: a row a comparison, with the machine below."""
+    lines = ["| what | ours | instead | ratio |", "|---|---|---|---|"]
+    for row in rows.itertuples():
+        lines.append(
+            f"| {row.what} | {row.ours:,.4g} {row.unit} | {row.instead_of}: {row.theirs:,.4g} | {row.ratio:.3g} |"
+        )
+    return "\n".join([*lines, "", f"Measured on: {', '.join(sorted(rows['machine'].unique()))}."])
+
+
 def fill(text: str, name: str, content: str) -> str:
     """`text` with the part between the markers of `name` replaced. Raises ValueError where there are no markers."""
     pattern = re.compile(rf"(<!-- {name}:begin[^>]*-->\n).*?(<!-- {name}:end -->)", re.DOTALL)
@@ -89,6 +100,7 @@ def fill(text: str, name: str, content: str) -> str:
 def outputs() -> dict[Path, str]:
     """Every generated file and what it should hold."""
     text = fill(README.read_text(encoding="utf-8"), "profiles", profile_table())
+    text = fill(text, "speed", speed_block(pd.read_csv(BENCHMARKS)))
     return {
         README: fill(text, "results", results_block(ledger.read(RESULTS))),
         PAPER_CSV: paper_csv(),
