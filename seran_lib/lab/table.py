@@ -83,9 +83,8 @@ def speed_block(rows: pd.DataFrame) -> str:
     """What `make bench` measured: a row a comparison, with the machine below."""
     lines = ["| what | ours | instead | ratio |", "|---|---|---|---|"]
     for row in rows.itertuples():
-        lines.append(
-            f"| {row.what} | {row.ours:,.4g} {row.unit} | {row.instead_of}: {row.theirs:,.4g} | {row.ratio:.3g} |"
-        )
+        ours, theirs = (f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}" for rate in (row.ours, row.theirs))
+        lines.append(f"| {row.what} | {ours} {row.unit} | {row.instead_of}: {theirs} | {row.ratio:.3g} |")
     return "\n".join([*lines, "", f"Measured on: {', '.join(sorted(rows['machine'].unique()))}."])
 
 
