@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import torch
 from fastai.callback.core import Callback
@@ -132,6 +133,39 @@ class EpochLog(Callback):
         )
 
 
+class FiniteLoss(Callback):
+    """Stop at the first training loss that is no number, before the network takes the step, and name the images.
+
+    To look at a loss makes a GPU wait, so there it is done every `GPU_STEPS` steps.
+    """
+
+    GPU_STEPS = 50
+
+    def __init__(self, settings: Settings, image_ids: np.ndarray):
+        self.settings, self.image_ids = settings, image_ids
+
+    def before_train(self) -> None:
+        self.seen = 0.0
+
+    def after_loss(self) -> None:
+        if not self.training:
+            return
+        self.seen += self.loss.detach()
+        steps = self.GPU_STEPS if self.dls.device.type == "cuda" else 1
+        if (self.iter + 1) % steps or math.isfinite(self.seen):
+            return
+        loader = self.dls.train
+        first = self.iter + 1 - steps
+        images = self.image_ids[loader.get_idxs()[first * loader.bs : (self.iter + 1) * loader.bs]]
+        shown = ", ".join(images[:8]) + (", ..." if len(images) > 8 else "")
+        raise FloatingPointError(
+            f"{self.settings.run_id}: the loss is no number in epoch {self.epoch + 1}, step {first + 1}"
+            f"{f' to {self.iter + 1}' if steps > 1 else ''} of {self.n_iter} (images {shown}). "
+            f"The state of the epoch before is kept in {self.settings.folder}. "
+            f"Look at these images, or lower the learning rate ({self.settings.lr:g})."
+        )
+
+
 class KeepState(Callback):
     """Save the run after every epoch; stop, keeping the last good state, where the loss is no longer a number."""
 
@@ -243,6 +277,7 @@ def train(settings: Settings, dataset: Dataset, device: torch.device) -> Trainin
             ParamScheduler(schedule),
             EpochSeed(settings.seed),
             EpochLog(rows),
+            FiniteLoss(settings, dataset.manifest["image_id"].to_numpy()[dataset.parts == "train"]),
             KeepState(settings, identity, rows, scaler=state["scaler"] if state else {}),
         ]
         with learner.no_logging():

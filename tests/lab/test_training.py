@@ -13,6 +13,7 @@ import pytest
 import torch
 from filelock import FileLock
 
+from seran_lib.data.loaders import PackedLoader
 from seran_lib.lab import checkpoint, experiment, ledger, train
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.profiles import resolve
@@ -167,9 +168,38 @@ def test_two_runs_in_one_folder(settings):
 def test_a_diverging_run_stops_and_keeps_the_last_good_state(settings):
     dataset = open_dataset(settings)
     wild = dataclasses.replace(settings, lr=float("inf"), epochs=3)
-    with pytest.raises(FloatingPointError, match="Lower the learning rate"):
+    with pytest.raises(FloatingPointError, match=r"no number in epoch 1, step \d of .* lower the learning rate"):
         train.train(wild, dataset, torch.device("cpu"))
     assert not (settings.folder / "last.pt").exists()
+
+
+def test_a_loss_that_is_no_number_names_its_step_and_images_and_loses_nothing(settings, monkeypatch):
+    """The second batch of the second epoch is spoilt: the run stops there, and without the fault it goes on exactly."""
+    data = open_dataset(settings)
+    whole = weights_of(train.train(settings, data, torch.device("cpu")))
+    spoilt = dataclasses.replace(settings, out=str(settings.folder.with_name("spoilt")))
+    steps = data.count("train") // settings.batch
+    view, asked = PackedLoader.after_batch, []
+
+    def second_of_the_second(self, batch):
+        images, targets = view(self, batch)
+        if self.training:
+            asked.append(1)
+            if len(asked) == steps + 2:
+                images[0] = float("nan")
+        return images, targets
+
+    with monkeypatch.context() as patch, pytest.raises(FloatingPointError) as stopped:
+        patch.setattr(PackedLoader, "after_batch", second_of_the_second)
+        train.train(spoilt, data, torch.device("cpu"))
+    assert f"in epoch 2, step 2 of {steps} (images " in str(stopped.value)
+    loader = data.loaders(spoilt, torch.device("cpu")).train
+    loader.epoch = 1
+    batches = loader.get_idxs()[settings.batch : 2 * settings.batch]
+    names = data.manifest["image_id"].to_numpy()[data.parts == "train"][batches]
+    assert ", ".join(names[:8]) in str(stopped.value)
+    again = weights_of(train.train(spoilt, data, torch.device("cpu")))
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
 def test_optimiser_and_schedule_are_those_of_fastai_version_1(settings):
