@@ -58,9 +58,11 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         store_widget_state=False,
         coalesce_streams=True,  # how prints are cut into messages depends on the machine's load
     )
-    # PYTHONHASHSEED fixes the order in which sets of strings are printed; with runs of its own a chapter trains anew.
+    # One thread, because sums of floats depend on how they are shared out. PYTHONHASHSEED fixes the order in which sets
+    # of strings are printed. With runs of its own a chapter trains anew.
+    fixed = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     with tempfile.TemporaryDirectory() as runs:
-        return client.execute(env={**os.environ, "PYTHONHASHSEED": "0", "SERAN_RUNS": runs})
+        return client.execute(env={**os.environ, **fixed, "SERAN_RUNS": runs})
 
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
