@@ -24,7 +24,7 @@ from requests import JSONDecodeError, Response, Session
 from seran_lib.data import ala_replies as replies
 from seran_lib.data.ala_query import AS_OF_STATEMENT, IDENTIFIER, Query, quoted
 from seran_lib.data.ala_replies import ChangedError, text_of
-from seran_lib.data.http import TIMEOUT, TRIES, USER_AGENT, PoliteAdapter
+from seran_lib.data.http import TIMEOUT, make_polite
 from seran_lib.data.manifest import DataError
 from seran_lib.data.plan import Plan, collect_plan, read_plan
 
@@ -303,10 +303,7 @@ def listing_session(
         allowable_codes=(200,),
         allowable_methods=("GET", "POST"),
     )
-    session.headers["User-Agent"] = USER_AGENT
-    adapter = PoliteAdapter(per_second, connections, TRIES, reroute or {})
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
+    make_polite(session, per_second=per_second, connections=connections, reroute=reroute)
     return session
 
 

@@ -118,7 +118,7 @@ class Decisions:
         self._steps.append((image_id, before))
 
     def undo(self) -> str | None:
-        """Take back the last step of this session that is not taken back yet, and save.
+        """Take back the last step since the file was read that is not taken back yet, and save.
 
         Returns the picture it was about; None where there is no step. Raises `DataError` as `set` does.
         """

@@ -22,6 +22,7 @@ from seran_lib.data.insect_geometry import Sketch, place
 from seran_lib.data.insect_scene import Box, add_label_and_ruler, add_pin, habitat, photograph, sheet
 from seran_lib.data.insect_species import Species, make_species
 from seran_lib.data.manifest import MANIFEST, DataError
+from seran_lib.data.tables import rewriting
 
 __all__ = ["Drawing", "Species", "draw_atlas", "draw_empty", "draw_insect", "make_species"]
 
@@ -192,15 +193,6 @@ def _plan(species: int, images_per_species: int, rng: np.random.Generator) -> li
     return [shots[k] for k in rng.permutation(len(shots))]
 
 
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-
-
 def _is_complete(folder: Path) -> bool:
     """Whether the manifest is there with every image it names."""
     if not (folder / MANIFEST).is_file() or not (folder / "images").is_dir():
@@ -247,7 +239,8 @@ def draw_atlas(folder: str | Path, *, species: int, images_per_species: int, sid
             return folder
         (folder / "images").mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
-        _write_atomically(card, json.dumps(arguments))
+        with rewriting(card) as file:
+            file.write(json.dumps(arguments))
         for old in (folder / "images").glob("*.jpg"):
             old.unlink()
 
@@ -281,5 +274,6 @@ def draw_atlas(folder: str | Path, *, species: int, images_per_species: int, sid
                     "label_box": " ".join(map(str, drawing.label_box or ())),
                 }
             )
-        _write_atomically(folder / MANIFEST, table.getvalue())
+        with rewriting(folder / MANIFEST) as file:
+            file.write(table.getvalue())
     return folder

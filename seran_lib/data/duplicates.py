@@ -11,7 +11,6 @@ for each candidate. Photographs in the field have few; 4,000 pinned wings that a
 """
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,11 +22,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 from scipy.ndimage import gaussian_filter
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
+from seran_lib.data.components import components
 from seran_lib.data.decisions import open_upright
+from seran_lib.data.pack import terminal
 
 HASH_DISTANCE = 14  # of 64 bits; further apart, a pair is not looked at
 COARSE, COARSE_ALIKE = 16, 0.82  # pixels of a first, quick look, and the least correlation of detail there
@@ -94,7 +93,7 @@ def in_threads(
     work: Callable[[str], Result], items: Sequence[str], description: str, progress: bool
 ) -> Iterator[Result]:
     """`work` of each item, in order. Few are under way at a time, so that decoded pictures do not pile up."""
-    hidden = not (progress and sys.stderr is not None and sys.stderr.isatty())
+    hidden = not (progress and terminal())
     items = list(items)
     # Threads, not processes: Pillow decodes and resizes without Python's lock.
     bar = tqdm(total=len(items), desc=description, unit="image", disable=hidden)
@@ -133,10 +132,7 @@ def find_copies(prints: Sequence[Fingerprint]) -> pd.DataFrame:
 def cluster_names(image_ids: Sequence[str], pairs: pd.DataFrame) -> pd.Series:
     """For each id the smallest id that can be reached from it over `pairs`, given by position."""
     ids = pd.Series(list(image_ids), dtype=str)
-    ones = np.ones(len(pairs), dtype=np.int8)
-    links = coo_array((ones, (pairs["first"].to_numpy(), pairs["second"].to_numpy())), shape=(len(ids), len(ids)))
-    _, component = connected_components(links, directed=False)
-    return ids.groupby(component).transform("min")
+    return ids.groupby(components(pairs["first"].to_numpy(), pairs["second"].to_numpy(), len(ids))).transform("min")
 
 
 def _candidates(bits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -10,7 +10,6 @@ the pictures alone, so however often the run was broken off, they are the same t
 """
 
 import contextlib
-import errno
 import hashlib
 import itertools
 import json
@@ -32,16 +31,16 @@ from tqdm.auto import tqdm
 from seran_lib.data.credits import manifest_rows, write_credits, write_croissant
 from seran_lib.data.download import IMAGES, Failure, Workers, decode
 from seran_lib.data.manifest import MANIFEST, DataError
-from seran_lib.data.pack import WORKERS, strict_pillow
-from seran_lib.data.state import FAILURE_COLUMNS, PLAN, STATE, Picture, State, Task
+from seran_lib.data.pack import NO_ROOM, WORKERS, strict_pillow, terminal
+from seran_lib.data.plan import PLAN, QUERY
+from seran_lib.data.state import FAILURE_COLUMNS, STATE, Picture, State, Task
 from seran_lib.data.tables import Row, read_rows, write_rows
 
-FAILURES, QUERY = "failures.csv", "query.json"
+FAILURES = "failures.csv"
 ROUNDS = 3  # passes over what failed for a reason that may have gone by then
 
 _MEGABYTE = 1_000_000
 _ADDED = ("file", "sha256", "width", "height", "bytes")  # columns of the manifest that the plan lacks
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -247,11 +246,11 @@ def _quiet() -> Iterator[None]:
 def _watched() -> bool:
     """Whether somebody sees a bar: on a terminal, or in a notebook."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return hasattr(shell, "kernel") or (sys.stderr is not None and sys.stderr.isatty())
+    return hasattr(shell, "kernel") or terminal()
 
 
 def _unwritable(folder: Path, run: _Run, error: OSError | sqlite3.OperationalError) -> DataError:
-    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in _NO_ROOM
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in NO_ROOM
     if not full:
         text = getattr(error, "strerror", None) or error
         return DataError(f"{folder} cannot be read or written ({text})", "Mend this, then fetch again: it goes on.")

@@ -87,12 +87,24 @@ def polite_session(
     a connection that keeps failing raises `requests.RequestException`. `reroute` maps a base address as written in URLs
     to the one to connect to. `connections` threads may share the session. Pass ``timeout=TIMEOUT`` with each request.
     """
+    session = requests.Session()
+    make_polite(session, per_second=per_second, connections=connections, tries=tries, reroute=reroute)
+    return session
+
+
+def make_polite(
+    session: Session,
+    *,
+    per_second: float = 5.0,
+    connections: int = 4,
+    tries: int = TRIES,
+    reroute: Mapping[str, str] | None = None,
+) -> None:
+    """Give a session of another kind, such as one that remembers answers, the manners of `polite_session`."""
     if per_second < 0 or connections < 1 or tries < 1:
         raise ValueError(f"per_second {per_second}, connections {connections}, tries {tries}: must be positive")
-    session = requests.Session()
     session.headers["User-Agent"] = USER_AGENT
     session.max_redirects = MOST_REDIRECTS
     adapter = PoliteAdapter(per_second, connections, tries, reroute or {})
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    return session

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from seran_lib.data.components import components
 
 OCCURRENCE, OBSERVER_DAY, NEAR_DUPLICATE = "occurrence", "observer and day", "near-duplicate"
 GROUP, ANY = "group", "any of these"
@@ -85,7 +85,7 @@ def merge_links(links: pd.DataFrame, kinds: Iterable[str] | None = None) -> pd.S
         columns.append(first)
     if not rows:
         raise ValueError("name at least one kind of link")
-    component = _components(np.concatenate(rows), np.concatenate(columns), len(links))
+    component = components(np.concatenate(rows), np.concatenate(columns), len(links))
     first = pd.Series(np.arange(len(links))).groupby(component).transform("first")
     return pd.Series(first.astype(str).to_numpy(), index=links.index, name="group")
 
@@ -95,10 +95,5 @@ def _sharing_an_id(texts: pd.Series) -> pd.Series:
     ids = pd.Series(texts.to_numpy()).str.split(" | ", regex=False).explode()
     ids = ids[ids != ""]
     codes, known = pd.factorize(ids)
-    component = _components(ids.index.to_numpy(), len(texts) + codes, len(texts) + len(known))[: len(texts)]
+    component = components(ids.index.to_numpy(), len(texts) + codes, len(texts) + len(known))[: len(texts)]
     return texts.groupby(component).transform("first")
-
-
-def _components(ends: np.ndarray, other_ends: np.ndarray, nodes: int) -> np.ndarray:
-    edges = coo_array((np.ones(len(ends), dtype=bool), (ends, other_ends)), shape=(nodes, nodes))
-    return connected_components(edges, directed=False)[1]

@@ -43,7 +43,7 @@ WORKERS = min(8, os.cpu_count() or 1)
 CHUNK = 64  # images decoded ahead of the writer at most
 
 _MEGABYTE = 1_000_000
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota reached, file larger than allowed
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota reached, file larger than allowed
 
 
 class PackedImages:
@@ -115,7 +115,7 @@ def pack(folder: str | Path, manifest: pd.DataFrame, *, size: int, cache: Path, 
                 return packed
             _build(target, pictures, contents, problems, progress)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         raise _no_room(target.parent, pictures, pictures.least_bytes) from error
     return PackedImages(target)
@@ -186,7 +186,7 @@ def _write_pixels(
     """Decode all, write while nothing is wrong, and return the shapes (n, 2). Raises `DataError` with all problems."""
     shapes = np.zeros((len(pictures.paths), 2), dtype=np.int32)
     rows = [row for row in range(len(pictures.paths)) if row not in problems]
-    bar = tqdm(total=len(rows), desc="packing", unit="image", file=sys.stderr, disable=not (progress and _terminal()))
+    bar = tqdm(total=len(rows), desc="packing", unit="image", file=sys.stderr, disable=not (progress and terminal()))
 
     def decode(row: int) -> np.ndarray | str:
         return _decode(pictures.paths[row], contents[row], pictures.side)
@@ -293,7 +293,8 @@ def _no_room(cache: Path, pictures: _Pictures, needed: int) -> DataError:
     )
 
 
-def _terminal() -> bool:
+def terminal() -> bool:
+    """Whether somebody watches standard error, so that a progress bar is of use."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from seran_lib.data.ala_query import AS_OF_STATEMENT
 from seran_lib.data.ala_replies import ChangedError
 from seran_lib.data.manifest import DataError
+from seran_lib.data.pack import terminal
 from seran_lib.data.tables import read_rows, rewriting, write_rows
 
 if TYPE_CHECKING:  # ala offers what is here as its own, so this module must not need it
@@ -142,7 +143,7 @@ def collect_plan(
     folder.mkdir(parents=True, exist_ok=True)
     ranking = atlas.species(query)
     taken = ranking[:species]
-    hide = not (progress and sys.stderr is not None and sys.stderr.isatty())
+    hide = not (progress and terminal())
     images = 0
     # A database without a name lies in a file of the system's that vanishes with the process, killed or not.
     with closing(sqlite3.connect("")) as store:

@@ -20,9 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from seran_lib.data.components import components
 from seran_lib.data.curated import write_curated
 from seran_lib.data.decisions import COLUMNS, Decision, Decisions, crop_box, is_box
 from seran_lib.data.manifest import DataError, read_manifest
@@ -186,8 +185,8 @@ def group(table: pd.DataFrame, manifest: pd.DataFrame, proposals: pd.DataFrame) 
     nodes = len(ids) + len(names)
     ends = np.concatenate([np.arange(len(ids)), ends[known]])
     others = np.concatenate([len(ids) + codes, others[known]])
-    _, component = connected_components(coo_array((np.ones(len(ends)), (ends, others)), (nodes, nodes)), directed=False)
-    merged = manifest["group"].groupby(component[: len(ids)]).transform("first").set_axis(ids)[table.index]
+    component = components(ends, others, nodes)[: len(ids)]
+    merged = manifest["group"].groupby(component).transform("first").set_axis(ids)[table.index]
 
     table = table.copy()
     moved = merged != table["group"]

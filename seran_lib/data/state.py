@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Self
 
 from seran_lib.data.manifest import DataError
+from seran_lib.data.plan import PLAN
 from seran_lib.data.tables import file_sha256, read_rows
 
-STATE, PLAN = "state.sqlite", "plan.csv"
+STATE = "state.sqlite"
 REQUIRED = ("image_id", "label", "source_url")
 FAILURE_COLUMNS = ("image_id", "label", "source_url", "reason", "attempts")
 

@@ -136,7 +136,7 @@ class ReviewBoard(anywidget.AnyWidget):
     def _undo(self) -> str:
         image_id = self.decisions.undo()
         if image_id is None:
-            raise ValueError("There is nothing to undo: this session has no decision that is not taken back.")
+            raise ValueError("There is nothing to undo: every decision made on this board is taken back.")
         if image_id not in self._chosen:
             self._choose("all")
         self._page = self._chosen.index(image_id) // self._per_page
