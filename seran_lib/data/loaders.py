@@ -18,8 +18,10 @@ class PackedLoader(DataLoader):
     """Batches (images, targets): normalised (B, 3, size, size) float32 and (B,) int64, on `device`.
 
     `rows` are the images of this part in the packed cache and `targets` their class numbers. In training, order and
-    augmentation follow from (seed, epoch); set `epoch` before each pass. A last incomplete training batch is left
-    out. Raises ValueError where not even one batch can be made.
+    augmentation follow from (seed, epoch, image) alone; set `epoch` before each pass, and `first_step` to leave out
+    the steps that were taken before an interruption. A last incomplete training batch is left out. Where several
+    processes train together, each loads its `share` (number, of how many) of every batch, and hands it out in so many
+    `pieces`. Raises ValueError where not even one batch can be made or a batch does not divide.
     """
 
     def __init__(
@@ -33,17 +35,38 @@ class PackedLoader(DataLoader):
         training: bool,
         seed: int,
         device: torch.device,
+        pieces: int = 1,
+        share: tuple[int, int] = (0, 1),
     ):
         if len(rows) < (batch if training else 1):
             raise ValueError(f"{len(rows)} images do not fill one batch of {batch}: use more images or a smaller batch")
-        super().__init__(bs=batch, n=len(rows), indexed=True, drop_last=training, device=device)
+        pieces, share = (pieces, share) if training else (1, (0, 1))
+        if batch % (share[1] * pieces):
+            raise ValueError(f"a batch of {batch} does not divide among {share[1]} processes in {pieces} pieces each")
+        super().__init__(bs=batch // share[1] // pieces, n=len(rows), indexed=True, drop_last=training, device=device)
         self.images, self.rows, self.targets = images, np.asarray(rows), torch.as_tensor(np.asarray(targets))
         self.size, self.training, self.seed, self.epoch = size, training, seed, 0
+        self.batch, self.pieces, self.share, self.first_step = batch, pieces, share, 0
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of a whole epoch."""
+        return self.n // self.batch
+
+    def __len__(self) -> int:
+        """Pieces of a whole epoch, wherever the pass begins."""
+        return self.steps * self.pieces if self.training else super().__len__()
+
+    def order(self) -> np.ndarray:
+        """The images of every training step of this epoch, (steps, batch), whoever loads them."""
+        shuffled = np.random.default_rng((self.seed, self.epoch, 1)).permutation(self.n)
+        return shuffled[: self.steps * self.batch].reshape(self.steps, self.batch)
 
     def get_idxs(self) -> list[int]:
         if not self.training:
             return list(range(self.n))
-        return np.random.default_rng((self.seed, self.epoch, 1)).permutation(self.n).tolist()
+        number, count = self.share
+        return np.split(self.order()[self.first_step :], count, axis=1)[number].ravel().tolist()
 
     def create_batches(self, samples: Iterator[int]) -> Iterator[tuple[Tensor, ...]]:
         parameters = draw_parameters(self.n, seed=self.seed, epoch=self.epoch) if self.training else None
@@ -51,7 +74,11 @@ class PackedLoader(DataLoader):
             position = parameters[chosen, 0] if self.training else np.full(len(chosen), CENTRE)
             windows = torch.from_numpy(self.images.fetch(self.rows[chosen], position))
             augmentation = (torch.from_numpy(parameters[chosen]),) if self.training else ()
-            yield (windows, *augmentation, self.targets[chosen])
+            yield tuple(self.send(part) for part in (windows, *augmentation, self.targets[chosen]))
+
+    def send(self, part: Tensor) -> Tensor:
+        """A tensor on the device; to a GPU it travels from pinned memory while the GPU goes on with the last batch."""
+        return part.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else part
 
     def after_batch(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         windows, *augmentation, targets = batch
@@ -68,8 +95,13 @@ def make_loaders(
     batch: int,
     seed: int,
     device: torch.device,
+    pieces: int = 1,
+    share: tuple[int, int] = (0, 1),
 ) -> DataLoaders:
-    """Loaders of the parts "train", "valid" and "test"; `targets` and `parts` have one entry per image."""
+    """Loaders of the parts "train", "valid" and "test"; `targets` and `parts` have one entry per image.
+
+    `pieces` and `share` concern the training loader (see `PackedLoader`).
+    """
     loaders = [
         PackedLoader(
             images,
@@ -80,6 +112,8 @@ def make_loaders(
             training=part == "train",
             seed=seed,
             device=device,
+            pieces=pieces,
+            share=share,
         )
         for part in ("train", "valid", "test")
     ]

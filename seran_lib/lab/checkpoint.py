@@ -3,6 +3,8 @@
 Two states of a run are kept, the last and the one before it, so that a damaged file costs one epoch and not the run.
 """
 
+import ast
+import hashlib
 import json
 import os
 import tempfile
@@ -12,6 +14,15 @@ from typing import IO, Any
 
 import torch
 
+import seran_lib
+
+PACKAGE = Path(seran_lib.__file__).parent
+# What decides the weights that a run ends with, given its settings and images.
+TRAINING_CODE = (
+    *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models")),
+    *(f"data/{name}.py" for name in ("augment", "loaders", "pack")),
+    *(f"lab/{name}.py" for name in ("callbacks", "train")),
+)
 STATE, PREVIOUS, NEXT = "last.pt", "previous.pt", "next.pt"
 
 
@@ -50,6 +61,18 @@ def remove_partial_files(folder: Path) -> None:
         path.unlink()
 
 
+def code_fingerprint() -> str:
+    """The first 12 digits of a SHA-256 over the code that trains; comments, docstrings and layout do not count."""
+    digest = hashlib.sha256()
+    for name in TRAINING_CODE:
+        tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+                node.body[0] = ast.Pass()
+        digest.update(f"{name}\n{ast.unparse(tree)}\n".encode())
+    return digest.hexdigest()[:12]
+
+
 def save_state(folder: Path, state: dict[str, Any]) -> None:
     """Keep the state of a run as `folder/last.pt`, and what was there as `previous.pt`.
 
@@ -65,7 +88,7 @@ def load_state(folder: Path, identity: dict[str, object], device: torch.device) 
     """The newest state of a run that can be read, or None where there is none.
 
     Only tensors and plain values are read (`weights_only`). Raises CheckpointError where all files are damaged, or the
-    state was written by a run with other settings or other data than `identity`.
+    state was written by a run with other settings, other data or other code than `identity`.
     """
     damaged: list[str] = []
     for path in (folder / NEXT, folder / STATE, folder / PREVIOUS):
@@ -86,9 +109,10 @@ def load_state(folder: Path, identity: dict[str, object], device: torch.device) 
     differing = sorted(k for k in identity.keys() | theirs.keys() if identity.get(k) != theirs.get(k))
     if differing:
         lines = [f"  {k}: checkpoint {theirs.get(k)!r}, now {identity.get(k)!r}" for k in differing]
-        raise CheckpointError(
-            f"{path} belongs to another run:\n" + "\n".join(lines) + "\nGive another out folder, or delete this one."
-        )
+        cure = "Give another out folder, or delete this one."
+        if differing == ["code"]:
+            cure = "Go back to the version that began the run, or delete the folder to begin it anew with this one."
+        raise CheckpointError(f"{path} belongs to another run:\n" + "\n".join(lines) + f"\n{cure}")
     return state
 
 

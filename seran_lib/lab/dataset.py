@@ -38,8 +38,10 @@ class Dataset:
         """Number of images in "train", "valid" or "test"."""
         return int((self.parts == part).sum())
 
-    def loaders(self, settings: Settings, device: torch.device) -> DataLoaders:
-        """Train, validation and test loaders at the settings' size, batch and seed."""
+    def loaders(
+        self, settings: Settings, device: torch.device, *, pieces: int = 1, share: tuple[int, int] = (0, 1)
+    ) -> DataLoaders:
+        """Train, validation and test loaders at the settings' size, batch and seed; see `PackedLoader` for the rest."""
         return make_loaders(
             self.images,
             self.targets,
@@ -48,6 +50,8 @@ class Dataset:
             batch=settings.batch,
             seed=settings.seed,
             device=device,
+            pieces=pieces,
+            share=share,
         )
 
 

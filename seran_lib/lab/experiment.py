@@ -1,8 +1,10 @@
 """One run from settings to ledger row: open the data, train, measure once on the test set, record."""
 
 import hashlib
+from contextlib import nullcontext
 from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save as to_safetensors
 
@@ -10,7 +12,9 @@ from seran_lib.nets.describe import count_parameters
 
 from . import ledger
 from .checkpoint import CheckpointError, remove_partial_files, write_atomically
+from .callbacks import contiguous
 from .dataset import Dataset, open_dataset
+from .distributed import say, share, wait_for_all
 from .evaluate import measure, precision, predict, prediction_table, save_table
 from .profiles import Settings, device_name, pick_device
 from .train import Training, train
@@ -44,22 +48,28 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
     A run that the ledger holds is not repeated. Raises CheckpointError where another process is at work in the same
     folder.
     """
+    first = share()[0] == 0
     settings.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.folder / ".lock")
+    lock = FileLock(settings.folder / ".lock") if first else nullcontext()
     try:
-        lock.acquire(timeout=0)
+        if first:
+            lock.acquire(timeout=0)
     except Timeout as error:
         raise CheckpointError(
             f"another process is training in {settings.folder}: wait for it, or give another out folder"
         ) from error
     with lock:
-        remove_partial_files(settings.folder)
-        dataset = dataset or open_dataset(settings, progress=True)
+        if first:
+            remove_partial_files(settings.folder)
+        dataset = dataset or open_dataset(settings, progress=first)
         row = finished(settings, dataset)
         if row:
-            print(f"{settings.run_id} is in the ledger since {row['utc']}: nothing to do", flush=True)
+            say(f"{settings.run_id} is in the ledger since {row['utc']}: nothing to do")
             return row
-        return record(settings, dataset, train(settings, dataset, pick_device()))
+        training = train(settings, dataset, pick_device())
+        row = record(settings, dataset, training) if first else None
+        wait_for_all()
+        return row or finished(settings, dataset)
 
 
 def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str, object]:
@@ -72,7 +82,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         measured |= {f"{part}_{name}": value for name, value in measure(scores, targets).items()}
         if part == "test":
             save_table(predictions_path(settings), prediction_table(scores, dataset, part))
-    weights = to_safetensors({k: v.contiguous() for k, v in training.model.state_dict().items()})
+    weights = to_safetensors(contiguous(training.model))
     write_atomically(settings.folder / WEIGHTS, lambda stream: stream.write(weights))
     save_table(curve_path(settings), training.log)
     commit, dirty = ledger.git_state()
@@ -96,12 +106,14 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         "seed": settings.seed,
         "epochs": settings.epochs,
         "batch": settings.batch,
+        "micro_batch": settings.batch // share()[1] // training.fit.pieces,
         "lr": settings.lr,
         "precision": precision(device),
         **{name: round(float(value), 4) for name, value in measured.items() if name != "valid_macro_error"},
         "parameters": count_parameters(training.model),
         "seconds": round(training.seconds, 1),
         "images_per_second": round(training.images_per_second, 1),
+        "gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else "",
         "device": device_name(device),
         "versions": ledger.versions(),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),

@@ -149,15 +149,19 @@ def resolve(
 
 
 def pick_device() -> torch.device:
-    """The first CUDA GPU, or the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The CUDA GPU of this process (the first, where torchrun named no other), or the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
 def device_name(device: torch.device) -> str:
-    """The device in words for the ledger: the GPU's name, or the number of CPU threads."""
+    """The device in words for the ledger: the GPU's name, or the number of CPU threads; of all processes together."""
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    several = f"{processes} x " if processes > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads of {os.cpu_count()}"
+        return several + torch.cuda.get_device_name(device)
+    return f"{several}CPU, {torch.get_num_threads()} threads of {os.cpu_count()}"
 
 
 def profile_table() -> str:

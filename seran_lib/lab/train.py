@@ -7,30 +7,28 @@ down to 1/250,000 of it, with beta1 going 0.95, 0.85, 0.95. Not stated anywhere:
 whether the cycle was used at all (DEVIATIONS.md).
 """
 
-import math
-import sys
-import time
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import pandas as pd
 import torch
-from fastai.callback.core import Callback
-from fastai.callback.fp16 import MixedPrecision
+from accelerate.utils.memory import clear_device_cache
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import ParamScheduler, combined_cos
-from fastai.learner import Learner
+from fastai.callback.schedule import combined_cos
+from fastai.callback.training import GradientAccumulation
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.optimizer import OptimWrapper
 from torch import nn
-from tqdm import tqdm
 
 from seran_lib.nets import create_model
+from seran_lib.nets.recompute import recompute_blocks
 
-from .checkpoint import load_state, save_state
+from . import callbacks
+from .checkpoint import code_fingerprint, load_state
 from .dataset import Dataset
-from .evaluate import TOP, autocast, precision
+from .distributed import join_processes, say, share
+from .evaluate import TOP
+from .memory import Fit, is_out_of_memory
 from .profiles import Settings
 
 WEIGHT_DECAY = 0.01
@@ -41,174 +39,14 @@ RISE = 0.3
 START_DIVISOR, END_DIVISOR = 25, 25e4
 
 
-class EpochSeed(Callback):
-    """Make an epoch depend on (seed, epoch) alone, so that a resumed run needs no state of any random generator."""
-
-    order = -10
-
-    def __init__(self, seed: int):
-        self.seed = seed
-
-    def before_epoch(self) -> None:
-        self.dls.train.epoch = self.epoch
-        torch.manual_seed(1_000_003 * self.seed + self.epoch)
-
-
-class HalfPrecisionOnCPU(Callback):
-    """What fastai's MixedPrecision does on a GPU: the forward pass in bfloat16, loss and gradients in float32.
-
-    Hooks on the network rather than on fastai's steps: they also end the half precision of a forward pass that fails,
-    which would otherwise go on in the kernel after the error was shown.
-    """
-
-    order = MixedPrecision.order
-
-    def before_fit(self) -> None:
-        def enter(*_: object) -> None:
-            self.context = autocast(self.dls.device)
-            self.context.__enter__()
-
-        def leave(*_: object) -> None:
-            self.context.__exit__(None, None, None)
-
-        model = self.learn.model
-        self.hooks = [model.register_forward_pre_hook(enter), model.register_forward_hook(leave, always_call=True)]
-
-    def after_pred(self) -> None:
-        self.learn.pred = self.pred.float()
-
-    def after_fit(self) -> None:
-        for hook in self.hooks:
-            hook.remove()
-
-
-class EpochLog(Callback):
-    """Keep one row an epoch and print it; on a terminal, show a bar while the epoch runs.
-
-    fastai announces the epochs that a resumed run skips as well; they have their row already.
-    """
-
-    order = 55  # after fastai's Recorder
-
-    def __init__(self, rows: list[dict[str, float]]):
-        self.rows = rows
-
-    def before_epoch(self) -> None:
-        if self.epoch < len(self.rows):
-            return
-        self.began, self.train_seconds, self.total_loss = time.perf_counter(), 0.0, 0.0
-        steps = len(self.dls.train) + len(self.dls.valid)
-        title = f"epoch {self.epoch + 1}/{self.n_epoch}"
-        self.bar = tqdm(total=steps, desc=title, unit="batch", leave=False, disable=not sys.stderr.isatty())
-
-    def after_batch(self) -> None:
-        self.bar.update()
-        if self.training:
-            self.total_loss += self.loss.detach()  # a tensor: reading it here would make a GPU wait
-
-    def after_train(self) -> None:
-        self.train_loss = float(self.total_loss) / len(self.dls.train)
-        self.train_seconds = time.perf_counter() - self.began
-
-    def after_epoch(self) -> None:
-        if self.epoch < len(self.rows):
-            return
-        self.bar.close()
-        valid_loss, top1, top5 = self.recorder.final_record[1:4]
-        images = len(self.dls.train) * self.dls.train.bs
-        row = {
-            "epoch": self.epoch + 1,
-            "train_loss": self.train_loss,
-            "valid_loss": valid_loss,
-            "valid_top1_error": 100 * (1 - top1),
-            "valid_top5_error": 100 * (1 - top5),
-            "seconds": time.perf_counter() - self.began,
-            "images_per_second": images / self.train_seconds,
-        }
-        self.rows.append({name: round(value, 5) for name, value in row.items()})
-        print(
-            f"epoch {row['epoch']:3d}/{self.n_epoch}  loss {self.train_loss:.3f} (validation {valid_loss:.3f})  "
-            f"error {row['valid_top1_error']:.2f} %  top-5 {row['valid_top5_error']:.2f} %",
-            flush=True,
-        )
-
-
-class FiniteLoss(Callback):
-    """Stop at the first training loss that is no number, before the network takes the step, and name the images.
-
-    To look at a loss makes a GPU wait, so there it is done every `GPU_STEPS` steps.
-    """
-
-    GPU_STEPS = 50
-
-    def __init__(self, settings: Settings, image_ids: np.ndarray):
-        self.settings, self.image_ids = settings, image_ids
-
-    def before_train(self) -> None:
-        self.seen = 0.0
-
-    def after_loss(self) -> None:
-        if not self.training:
-            return
-        self.seen += self.loss.detach()
-        steps = self.GPU_STEPS if self.dls.device.type == "cuda" else 1
-        if (self.iter + 1) % steps or math.isfinite(self.seen):
-            return
-        loader = self.dls.train
-        first = self.iter + 1 - steps
-        images = self.image_ids[loader.get_idxs()[first * loader.bs : (self.iter + 1) * loader.bs]]
-        shown = ", ".join(images[:8]) + (", ..." if len(images) > 8 else "")
-        raise FloatingPointError(
-            f"{self.settings.run_id}: the loss is no number in epoch {self.epoch + 1}, step {first + 1}"
-            f"{f' to {self.iter + 1}' if steps > 1 else ''} of {self.n_iter} (images {shown}). "
-            f"The state of the epoch before is kept in {self.settings.folder}. "
-            f"Look at these images, or lower the learning rate ({self.settings.lr:g})."
-        )
-
-
-class KeepState(Callback):
-    """Save the run after every epoch; stop, keeping the last good state, where the loss is no longer a number."""
-
-    order = 60
-
-    def __init__(
-        self, settings: Settings, identity: dict[str, object], rows: list[dict[str, float]], scaler: dict[str, float]
-    ):
-        self.settings, self.identity, self.rows, self.saved_scaler = settings, identity, rows, scaler
-        self.epochs_done = len(rows)
-
-    def before_fit(self) -> None:
-        if self.saved_scaler:
-            self.learn.scaler.load_state_dict(self.saved_scaler)
-
-    def after_epoch(self) -> None:
-        if self.epoch < self.epochs_done:  # skipped on resuming
-            return
-        losses = self.rows[-1]["train_loss"], self.rows[-1]["valid_loss"]
-        if not all(map(math.isfinite, losses)):
-            raise FloatingPointError(
-                f"{self.settings.run_id}: losses {losses} (training, validation) in epoch {self.epoch + 1}. "
-                f"The state before it is kept in {self.settings.folder}. "
-                f"Lower the learning rate ({self.settings.lr:g})."
-            )
-        scaler = getattr(self.learn, "scaler", None)
-        state = {
-            "identity": self.identity,
-            "epochs_done": self.epoch + 1,
-            "model": self.learn.model.state_dict(),
-            "optimiser": self.opt.state_dict(),
-            "scaler": scaler.state_dict() if scaler else {},
-            "rows": self.rows,
-        }
-        save_state(self.settings.folder, state)
-
-
 @dataclass(frozen=True)
 class Training:
-    """A finished training: the model on its device and one row per epoch (losses, validation errors, seconds)."""
+    """A finished training: the model on its device, one row per epoch (losses, validation errors, seconds), and how
+    its steps were made to fit the memory."""
 
     model: nn.Module
     log: pd.DataFrame
+    fit: Fit
 
     @property
     def seconds(self) -> float:
@@ -233,53 +71,90 @@ def build_model(settings: Settings, classes: int, device: torch.device) -> nn.Mo
     return model.to(device, memory_format=torch.contiguous_format if grouped_on_gpu else torch.channels_last)
 
 
-def make_learner(settings: Settings, dataset: Dataset, device: torch.device) -> Learner:
+def schedule(rate: float) -> dict[str, object]:
+    """fast.ai v1's one cycle up to a learning rate: "lr" and "mom" (beta 1) as functions of the part done, 0 to 1."""
+    return {
+        "lr": combined_cos(RISE, rate / START_DIVISOR, rate, rate / END_DIVISOR),
+        "mom": combined_cos(RISE, *MOMENTA),
+    }
+
+
+def make_learner(
+    settings: Settings, dataset: Dataset, device: torch.device, fit: Fit = Fit()  # noqa: B008 (it is frozen)
+) -> callbacks.ResumableLearner:
     """fastai's Learner with AdamW as in fast.ai v1, half precision, and top-1 and top-5 accuracy."""
     model = build_model(settings, len(dataset.classes), device)
-    optimiser = partial(OptimWrapper, opt=torch.optim.AdamW, betas=BETAS, eps=EPSILON, fused=True)
-    learner = Learner(
-        dataset.loaders(settings, device),
+    if fit.recompute:
+        recompute_blocks(model)
+    learner = callbacks.ResumableLearner(
+        dataset.loaders(settings, device, pieces=fit.pieces, share=share()),
         model,
         loss_func=nn.CrossEntropyLoss(),
-        opt_func=optimiser,
+        opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, betas=BETAS, eps=EPSILON, fused=True),
         wd=WEIGHT_DECAY,
         metrics=[accuracy, partial(top_k_accuracy, k=min(TOP, len(dataset.classes)))],
-        cbs=[MixedPrecision(precision(device)) if device.type == "cuda" else HalfPrecisionOnCPU()],
+        cbs=[callbacks.HalfPrecision(device)],
     )
     learner.remove_cbs([cb for cb in learner.cbs if isinstance(cb, ProgressCallback)])
+    learner.recorder.smooth_loss = callbacks.SmoothLossOnDevice()
+    if fit.pieces > 1:
+        learner.add_cb(GradientAccumulation(settings.batch // share()[1]))
+    join_processes(learner, device)
     return learner
+
+
+def identity(settings: Settings, dataset: Dataset) -> dict[str, object]:
+    """What a checkpoint must have in common with a run that goes on from it: settings, images and split, code."""
+    return settings.identity() | {"data_fingerprint": dataset.fingerprint, "code": code_fingerprint()}
 
 
 def train(settings: Settings, dataset: Dataset, device: torch.device) -> Training:
     """Train to the settings' number of epochs, from the last checkpoint in `settings.folder` if there is one.
 
-    On a CPU, a run that was killed and resumed ends with the same weights as one that was not. Raises
-    CheckpointError for a checkpoint of another run or a full disk, FloatingPointError where the loss diverges.
+    On a CPU, a run that was killed and resumed ends with the same weights as one that was not; on a GPU, where cuDNN
+    adds in no fixed order, it ends with weights as near as two runs are to each other. Where memory does not suffice,
+    steps are made to fit and the run goes on from its last checkpoint (see `memory.Fit`). Raises CheckpointError for
+    a checkpoint of another run or a full disk, FloatingPointError where the loss diverges, MemoryError where nothing
+    fits.
     """
-    learner = make_learner(settings, dataset, device)
+    images, fit = settings.batch // share()[1], None
+    while True:
+        state = load_state(settings.folder, identity(settings, dataset), device)
+        fit = fit or Fit(**(state["fit"] if state else {}))
+        try:
+            return _train(settings, dataset, device, fit, state)
+        except RuntimeError as error:
+            # Where one of several processes fails, the others wait for it in vain: only torchrun can end them all.
+            if not is_out_of_memory(error) or share()[1] > 1:
+                raise
+        smaller = fit.smaller(images)
+        say(f"out of memory with {fit.words(images)}: going on with {smaller.words(images)}")
+        fit, state = smaller, None
+        clear_device_cache(garbage_collection=True)
+
+
+def _train(settings: Settings, dataset: Dataset, device: torch.device, fit: Fit, state: dict | None) -> Training:
+    learner = make_learner(settings, dataset, device, fit)
     learner.create_opt()
-    identity = settings.identity() | {"data_fingerprint": dataset.fingerprint}
-    state = load_state(settings.folder, identity, device)
     rows: list[dict[str, float]] = []
+    epochs_done, steps_done = 0, 0
     if state:
         learner.model.load_state_dict(state["model"])
         learner.opt.load_state_dict(state["optimiser"])
         rows += state["rows"]
-        print(f"resumed after epoch {state['epochs_done']} of {settings.epochs}", flush=True)
-    start = state["epochs_done"] if state else 0
-    if start < settings.epochs:
-        rate = settings.lr
-        schedule = {
-            "lr": combined_cos(RISE, rate / START_DIVISOR, rate, rate / END_DIVISOR),
-            "mom": combined_cos(RISE, *MOMENTA),
-        }
-        callbacks = [
-            ParamScheduler(schedule),
-            EpochSeed(settings.seed),
-            EpochLog(rows),
-            FiniteLoss(settings, dataset.manifest["image_id"].to_numpy()[dataset.parts == "train"]),
-            KeepState(settings, identity, rows, scaler=state["scaler"] if state else {}),
+        epochs_done, steps_done = state["epochs_done"], state["steps_done"]
+        within = f" and {steps_done} of {learner.dls.train.steps} steps" if steps_done else ""
+        say(f"resumed after epoch {epochs_done} of {settings.epochs}{within}")
+    if epochs_done < settings.epochs:
+        log = callbacks.EpochLog(rows, state["begun"] if state else {})
+        acting = [
+            callbacks.StepSeed(settings.seed, epochs_done, steps_done),
+            callbacks.StepSchedule(schedule(settings.lr)),
+            callbacks.FiniteLoss(settings, dataset.manifest["image_id"].to_numpy()[dataset.parts == "train"]),
+            log,
+            callbacks.Pace(settings),
+            callbacks.KeepState(settings, identity(settings, dataset), fit, log, state["scaler"] if state else {}),
         ]
         with learner.no_logging():
-            learner.fit(settings.epochs, lr=rate, cbs=callbacks, start_epoch=start)
-    return Training(learner.model, pd.DataFrame(rows))
+            learner.fit(settings.epochs, lr=settings.lr, cbs=acting, start_epoch=epochs_done)
+    return Training(learner.model, pd.DataFrame(rows), fit)

@@ -67,7 +67,11 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         preactivated = F.relu(self.bn1(x), inplace=True)
         identity = x if self.shortcut is None else self.shortcut(preactivated)
-        return identity + self.residual(preactivated)
+        return self.join(identity, self.residual(preactivated))
+
+    def join(self, identity: Tensor, residual: Tensor) -> Tensor:
+        """x + F(x)."""
+        return identity + residual
 
     def residual(self, x: Tensor) -> Tensor:
         """F of the pre-activated input: 1x1 down, 3x3, 1x1 up."""
@@ -93,8 +97,9 @@ class SqueezeExcitation(nn.Module):
         z = x.mean((2, 3), keepdim=True)
         return torch.sigmoid(self.excite(F.relu(self.squeeze(z), inplace=True)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.gate(x)
+    def forward(self, x: Tensor, identity: Tensor | None = None) -> Tensor:
+        """s * x, or identity + s * x in one pass over memory."""
+        return x * self.gate(x) if identity is None else torch.addcmul(identity, x, self.gate(x))
 
 
 class SEBottleneck(Bottleneck):
@@ -104,5 +109,6 @@ class SEBottleneck(Bottleneck):
         super().__init__(in_channels, out_channels, stride)
         self.se = SqueezeExcitation(out_channels, reduction)
 
-    def residual(self, x: Tensor) -> Tensor:
-        return self.se(super().residual(x))
+    def join(self, identity: Tensor, residual: Tensor) -> Tensor:
+        """x + s * F(x)."""
+        return self.se(residual, identity)

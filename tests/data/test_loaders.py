@@ -36,7 +36,42 @@ def test_training_shows_each_image_at_most_once_and_leaves_out_the_rest_of_a_bat
     targets = torch.cat([targets for _, targets in loader()])
     assert len(targets) == 40 and targets.bincount().max() <= 9
     order = loader().get_idxs()
-    assert sorted(order) == list(range(45))
+    assert len(set(order)) == len(order) == 40 and set(order) < set(range(45))
+
+
+def passes(**options):
+    """The class numbers and pictures of each batch that one process is given."""
+    return [(targets.tolist(), images) for images, targets in loader(**options)]
+
+
+def test_pieces_and_shares_of_a_batch_are_the_batch():
+    whole = passes()
+    pieces = passes(pieces=2)
+    assert len(pieces) == 2 * len(whole)
+    shares = [passes(share=(number, 2)) for number in range(2)]
+    for step, (targets, images) in enumerate(whole):
+        assert pieces[2 * step][0] + pieces[2 * step + 1][0] == targets
+        assert shares[0][step][0] + shares[1][step][0] == targets
+        torch.testing.assert_close(torch.cat([share[step][1] for share in shares]), images)
+
+
+def test_a_pass_can_begin_in_the_middle():
+    whole, rest = passes(pieces=2), loader(pieces=2)
+    rest.first_step = 3
+    assert [targets.tolist() for _, targets in rest] == [targets for targets, _ in whole[6:]]
+    assert len(rest) == len(whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"share": (0, 3)}, "a batch of 8 does not divide among 3 processes in 1 pieces each"),
+        ({"share": (1, 2), "pieces": 8}, "a batch of 8 does not divide among 2 processes in 8 pieces each"),
+    ],
+)
+def test_a_batch_that_does_not_divide_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        loader(**options)
 
 
 def test_order_changes_with_the_epoch_and_comes_back():

@@ -125,7 +125,7 @@ def test_an_accident_to_the_newest_checkpoint_costs_an_epoch_and_not_the_run(set
     data = open_dataset(settings)
     whole = weights_of(train.train(settings, data, torch.device("cpu")))
     last, folder = settings.folder / "last.pt", settings.folder
-    assert checkpoint.load_state(folder, identity_of(settings, data), torch.device("cpu"))["epochs_done"] == 3
+    assert checkpoint.load_state(folder, train.identity(settings, data), torch.device("cpu"))["epochs_done"] == 3
     if accident == "last is damaged":
         last.write_bytes(b"not a checkpoint")
     elif accident == "last is cut short":
@@ -140,10 +140,6 @@ def test_an_accident_to_the_newest_checkpoint_costs_an_epoch_and_not_the_run(set
     else:
         assert "resumed after epoch 3 of 3" in said
     assert all(torch.equal(whole[name], again[name]) for name in whole)
-
-
-def identity_of(settings, data):
-    return settings.identity() | {"data_fingerprint": data.fingerprint}
 
 
 class Trap:
@@ -209,7 +205,7 @@ def test_optimiser_and_schedule_are_those_of_fastai_version_1(settings):
     group = learner.opt.opt.param_groups[0]
     assert (group["betas"], group["eps"], learner.wd) == ((0.9, 0.99), 1e-8, 0.01)
     assert len(learner.opt.opt.param_groups) == 1  # weight decay on every parameter
-    rate = train.combined_cos(train.RISE, 1 / train.START_DIVISOR, 1, 1 / train.END_DIVISOR)
+    rate = train.schedule(1)["lr"]
     np.testing.assert_allclose([rate(0), rate(0.3), rate(1)], [1 / 25, 1, 1 / 250_000], rtol=1e-6)
 
 
