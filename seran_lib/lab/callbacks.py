@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from . import cost
 from .checkpoint import save_state, write_atomically
-from .distributed import say, share
+from .distributed import mean_of_all, say, share
 from .evaluate import autocast, precision
 from .memory import Fit
 from .profiles import Settings, device_name
@@ -38,11 +38,11 @@ class ResumableLearner(Learner):
 
 
 class SmoothLossOnDevice(AvgSmoothLoss):
-    """fastai's running loss, without copying it to the CPU at every step, for which a GPU would have to be waited for."""
+    """fastai's running loss, without copying it to the CPU at every step, which would make that wait for a GPU."""
 
     def accumulate(self, learn: Learner) -> None:
         self.count += 1
-        self.val = torch.lerp(learn.loss.detach(), self.val.to(learn.loss.device), self.beta)
+        self.val = torch.lerp(learn.loss.detach().float(), self.val.to(learn.loss.device), self.beta)
 
 
 class StepSeed(Callback):
@@ -63,7 +63,8 @@ class StepSeed(Callback):
 
     def before_batch(self) -> None:
         if self.training:
-            source = np.random.SeedSequence((self.seed, self.epoch, self.iter, share()[0]))
+            number, count = share()  # two processes draw what one does that cuts its batch into two pieces
+            source = np.random.SeedSequence((self.seed, self.epoch, self.iter * count + number))
             torch.manual_seed(int(source.generate_state(1, np.uint64)[0]))
 
 
@@ -186,7 +187,7 @@ class EpochLog(Callback):
             self.total_loss += self.loss.detach()  # a tensor: reading it here would make a GPU wait
 
     def after_train(self) -> None:
-        self.train_loss = float(self.total_loss) / len(self.dls.train)
+        self.train_loss = float(mean_of_all(self.total_loss)) / len(self.dls.train)
         self.train_seconds = self.seconds
 
     def after_epoch(self) -> None:

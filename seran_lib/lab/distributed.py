@@ -44,3 +44,12 @@ def wait_for_all() -> None:
     """Return when every process has come here."""
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
+
+
+def mean_of_all(value: torch.Tensor) -> torch.Tensor:
+    """The mean of a number that each process has."""
+    if torch.distributed.is_initialized():
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+        value /= share()[1]
+    return value

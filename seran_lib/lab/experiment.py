@@ -11,8 +11,8 @@ from safetensors.torch import save as to_safetensors
 from seran_lib.nets.describe import count_parameters
 
 from . import ledger
-from .checkpoint import CheckpointError, remove_partial_files, write_atomically
 from .callbacks import contiguous
+from .checkpoint import CheckpointError, remove_partial_files, write_atomically
 from .dataset import Dataset, open_dataset
 from .distributed import say, share, wait_for_all
 from .evaluate import measure, precision, predict, prediction_table, save_table

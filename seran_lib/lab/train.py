@@ -80,7 +80,10 @@ def schedule(rate: float) -> dict[str, object]:
 
 
 def make_learner(
-    settings: Settings, dataset: Dataset, device: torch.device, fit: Fit = Fit()  # noqa: B008 (it is frozen)
+    settings: Settings,
+    dataset: Dataset,
+    device: torch.device,
+    fit: Fit = Fit(),  # noqa: B008 (it is frozen)
 ) -> callbacks.ResumableLearner:
     """fastai's Learner with AdamW as in fast.ai v1, half precision, and top-1 and top-5 accuracy."""
     model = build_model(settings, len(dataset.classes), device)

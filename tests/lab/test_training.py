@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,15 @@ import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from safetensors import safe_open
 
 from seran_lib.data.loaders import PackedLoader
-from seran_lib.lab import checkpoint, experiment, ledger, train
+from seran_lib.lab import callbacks, checkpoint, experiment, ledger, train
 from seran_lib.lab.dataset import open_dataset
+from seran_lib.lab.memory import Fit
 from seran_lib.lab.profiles import resolve
+
+CPU = torch.device("cpu")
 
 SCRIPT = """
 import dataclasses, resource, sys
@@ -59,9 +64,8 @@ def whole(atlas, tmp_path_factory):
     return finish(start(atlas, tmp_path_factory.mktemp("whole"))).split()[-1]
 
 
-@pytest.mark.parametrize("kills", [(2, 3), (3,)])
-def test_a_killed_run_resumes_to_the_same_weights(atlas, tmp_path, whole, kills):
-    for epoch in kills:
+def test_a_killed_run_resumes_to_the_same_weights(atlas, tmp_path, whole):
+    for epoch in (2, 3):
         kill_in_epoch(start(atlas, tmp_path / "killed"), epoch)
     out = finish(start(atlas, tmp_path / "killed"))
     assert "resumed after epoch" in out
@@ -85,6 +89,50 @@ def test_a_full_disk_keeps_what_was_written_and_the_run_resumes(atlas, tmp_path,
     assert finish(start(atlas, tmp_path / "runs")).split()[-1] == whole
 
 
+MANY_KILLS = """
+import dataclasses, os, random, signal, sys, time
+from seran_lib.lab import callbacks
+from seran_lib.lab.experiment import run
+from seran_lib.lab.profiles import resolve
+settings = dataclasses.replace(resolve("smoke", data=sys.argv[1], model="seran", epochs=3), batch=16)
+callbacks.KeepState.MINUTES = float(sys.argv[2])
+chance = random.Random(int(sys.argv[3]))
+for kill in range(int(sys.argv[4])):
+    child = os.fork()
+    if not child:
+        run(settings)
+        os._exit(0)
+    time.sleep(chance.uniform(0.05, 1.2))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+print("weights", run(settings)["weights_sha256"])
+"""
+
+
+def many_kills(atlas, runs, *, minutes, seed=0, kills=0):
+    """Train, killed so many times; processes are forked, so that each starts at once. Weights, and what was said."""
+    environment = {**os.environ, "SERAN_RUNS": str(runs), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-c", MANY_KILLS, *map(str, (atlas, minutes, seed, kills))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[-1], done.stdout
+
+
+def test_twenty_kills_at_random_moments_change_no_bit(atlas, tmp_path):
+    """A state is kept after every step here, so a kill meets every phase of training, saving and recording."""
+    expected, _ = many_kills(atlas, tmp_path / "whole", minutes=10)
+    seed = int(time.time())
+    print(f"kills drawn with seed {seed}")
+    weights, said = many_kills(atlas, tmp_path / "killed", minutes=0, seed=seed, kills=20)
+    assert weights == expected
+    assert " steps\n" in said  # at least once it went on in the middle of an epoch
+    rows = pd.read_csv(tmp_path / "killed" / "smoke" / "ledger.csv")
+    assert rows["weights_sha256"].unique().tolist() == [expected]
+    curves = [pd.read_csv(next((tmp_path / name / "smoke" / "curves").iterdir())) for name in ("whole", "killed")]
+    exact = ["epoch", "train_loss", "valid_loss", "valid_top1_error"]
+    pd.testing.assert_frame_equal(curves[0][exact], curves[1][exact])
+
+
 def test_what_a_killed_process_left_half_written_is_removed(settings):
     settings.folder.mkdir(parents=True)
     (settings.folder / ".last.pt.x.part").write_bytes(b"half")
@@ -105,14 +153,160 @@ def test_a_finished_run_is_not_repeated(settings, capsys):
     assert set(first) == set(ledger.COLUMNS)
 
 
+def test_an_epoch_goes_on_at_the_step_where_it_was_interrupted(settings, monkeypatch, capsys):
+    """Losses, weights and the epoch's row are those of a run that nobody interrupts."""
+    settings = dataclasses.replace(settings, batch=16)
+    dataset = open_dataset(settings)
+    whole = train.train(dataclasses.replace(settings, out=str(settings.folder / "whole")), dataset, CPU)
+    monkeypatch.setattr(callbacks.KeepState, "MINUTES", 0.0)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(callbacks.FiniteLoss, "after_loss", interrupt_at(settings.epochs - 1, 3))
+        train.train(settings, dataset, CPU)
+    capsys.readouterr()
+    again = train.train(settings, dataset, CPU)
+    assert "resumed after epoch 1 of 2 and 3 of 4 steps" in capsys.readouterr().out
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(whole).values(), weights_of(again).values(), strict=True))
+    exact = ["epoch", "train_loss", "valid_loss"]
+    pd.testing.assert_frame_equal(whole.log[exact], again.log[exact])
+
+
+def interrupt_at(epoch, step):
+    """Ctrl-C in that step, both counted from zero."""
+
+    def after_loss(self):
+        if self.training and (self.epoch, self.iter) == (epoch, step):
+            raise KeyboardInterrupt
+
+    return after_loss
+
+
+def test_the_best_weights_are_kept_besides_the_last(settings, monkeypatch):
+    """Validation says 60, 40, 50 % in turn: the second epoch is the best."""
+    settings = dataclasses.replace(settings, epochs=3)
+    dataset = open_dataset(settings)
+    seen = []
+
+    def epoch_log(self):
+        after_epoch(self)
+        self.rows[-1]["valid_top1_error"] = (60.0, 40.0, 50.0)[len(self.rows) - 1]
+        seen.append({name: value.clone() for name, value in self.learn.model.state_dict().items()})
+
+    after_epoch = callbacks.EpochLog.after_epoch
+    monkeypatch.setattr(callbacks.EpochLog, "after_epoch", epoch_log)
+    train.train(settings, dataset, CPU)
+    with safe_open(settings.folder / callbacks.BEST, "pt") as best:
+        assert best.metadata() == {"epoch": "2", "valid_top1_error": "40.0"}
+        assert all(torch.equal(best.get_tensor(name), value) for name, value in seen[1].items())
+    assert not all(torch.equal(seen[1][name], value) for name, value in seen[2].items())
+
+
+def test_a_checkpoint_of_other_code_is_refused(settings, monkeypatch, tmp_path):
+    """A changed computation is other code; a changed comment or docstring is not."""
+    dataset = open_dataset(settings)
+    train.train(settings, dataset, CPU)
+    package = tmp_path / "package"
+    shutil.copytree(checkpoint.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(checkpoint, "PACKAGE", package)
+    blocks = package / "nets" / "blocks.py"
+    text = blocks.read_text()
+    blocks.write_text(text.replace('"""Stem', '"""Said anew: stem') + "# a comment\n")
+    assert len(train.train(settings, dataset, CPU).log) == settings.epochs
+    blocks.write_text(text.replace("EXPANSION = 4", "EXPANSION = 2"))
+    with pytest.raises(checkpoint.CheckpointError, match=r"(?s)code: checkpoint .*\nGo back to the version"):
+        train.train(settings, dataset, CPU)
+
+
+def out_of_memory_above(images, *, recomputing):
+    """A network that needs more memory than there is for more than so many images, or unless it recomputes."""
+
+    def build(settings, classes, device):
+        model = build_model(settings, classes, device)
+
+        def check(module, inputs):
+            recomputed = any("forward" in vars(block) for block in model.modules())
+            if module.training and (len(inputs[0]) > images or recomputing > recomputed):
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+        model.stem.register_forward_pre_hook(check)
+        return model
+
+    build_model = train.build_model
+    return build
+
+
+def test_out_of_memory_first_recomputes_and_changes_no_bit(settings, monkeypatch, capsys):
+    dataset = open_dataset(settings)
+    whole = train.train(dataclasses.replace(settings, out=str(settings.folder / "whole")), dataset, CPU)
+    monkeypatch.setattr(train, "build_model", out_of_memory_above(32, recomputing=True))
+    fitted = train.train(settings, dataset, CPU)
+    said = capsys.readouterr().out
+    assert "out of memory with 32 images at a time: going on with 32 images at a time, activations recomputed" in said
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(whole).values(), weights_of(fitted).values(), strict=True))
+
+
+def test_out_of_memory_then_halves_the_micro_batch_and_keeps_the_batch(settings, monkeypatch, capsys):
+    """Memory runs short in the second epoch, when something else uses the device too; a later sitting remembers."""
+    settings = dataclasses.replace(settings, epochs=3)
+    dataset = open_dataset(settings)
+    tight, small = out_of_memory_above(8, recomputing=True), []
+
+    def after_loss(self):
+        if self.epoch == 1 and not small:
+            small.append(1)
+            monkeypatch.setattr(train, "build_model", tight)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        if self.epoch == 2 and len(small) == 1:
+            small.append(2)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks.FiniteLoss, "after_loss", after_loss)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(settings, dataset, CPU)
+    said = capsys.readouterr().out
+    for words in ("32 images at a time, activations", "16 images at a time, activations", "8 images at a time, act"):
+        assert f"going on with {words}" in said
+    assert said.count("resumed after epoch 1 of 3") == 3
+    row = experiment.run(settings, dataset)
+    assert "out of memory" not in capsys.readouterr().out
+    assert (row["batch"], row["micro_batch"]) == (32, 8)
+
+
+def test_out_of_memory_to_the_end_says_so(settings, monkeypatch):
+    monkeypatch.setattr(train, "build_model", out_of_memory_above(1, recomputing=False))
+    with pytest.raises(MemoryError, match="not even 2 images at a time, activations recomputed, fit the memory"):
+        train.train(settings, open_dataset(settings), CPU)
+
+
+def test_two_processes_train_as_one(atlas, tmp_path):
+    """The same batches, losses and schedule as one process that cuts its batches in two; one writes, both end."""
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(script), str(atlas)]
+    done = subprocess.run(
+        command, env=environment | {"SERAN_RUNS": str(tmp_path / "two")}, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    ledger_rows = pd.read_csv(tmp_path / "two" / "smoke" / "ledger.csv")
+    assert len(ledger_rows) == 1 and ledger_rows["micro_batch"][0] == 16 and ledger_rows["batch"][0] == 32
+    assert ledger_rows["device"][0].startswith("2 x ")
+    assert done.stdout.count("epoch   3/3") == 1
+    assert done.stdout.count(ledger_rows["weights_sha256"][0]) == 2
+    curve = pd.read_csv(next((tmp_path / "two" / "smoke" / "curves").iterdir()))
+    settings = dataclasses.replace(resolve("smoke", data=str(atlas), model="seran", epochs=3), batch=32)
+    settings = dataclasses.replace(settings, out=str(tmp_path / "one"))
+    one = train._train(settings, open_dataset(settings), CPU, Fit(pieces=2), None)
+    np.testing.assert_allclose(curve["train_loss"], one.log["train_loss"], rtol=0.01)
+
+
 def test_a_checkpoint_of_other_settings_or_damaged_is_refused(settings):
     dataset = open_dataset(settings)
-    train.train(dataclasses.replace(settings, epochs=1, out=str(settings.folder)), dataset, torch.device("cpu"))
+    train.train(dataclasses.replace(settings, epochs=1, out=str(settings.folder)), dataset, CPU)
     with pytest.raises(checkpoint.CheckpointError, match="epochs: checkpoint 1, now 2"):
-        train.train(settings, dataset, torch.device("cpu"))
+        train.train(settings, dataset, CPU)
     (settings.folder / "last.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
     with pytest.raises(checkpoint.CheckpointError, match=r"last.pt is damaged .*\n.*Delete this"):
-        train.train(settings, dataset, torch.device("cpu"))
+        train.train(settings, dataset, CPU)
 
 
 def weights_of(training):
@@ -123,9 +317,9 @@ def weights_of(training):
 def test_an_accident_to_the_newest_checkpoint_costs_an_epoch_and_not_the_run(settings, capsys, accident):
     settings = dataclasses.replace(settings, epochs=3)
     data = open_dataset(settings)
-    whole = weights_of(train.train(settings, data, torch.device("cpu")))
+    whole = weights_of(train.train(settings, data, CPU))
     last, folder = settings.folder / "last.pt", settings.folder
-    assert checkpoint.load_state(folder, train.identity(settings, data), torch.device("cpu"))["epochs_done"] == 3
+    assert checkpoint.load_state(folder, train.identity(settings, data), CPU)["epochs_done"] == 3
     if accident == "last is damaged":
         last.write_bytes(b"not a checkpoint")
     elif accident == "last is cut short":
@@ -133,7 +327,7 @@ def test_an_accident_to_the_newest_checkpoint_costs_an_epoch_and_not_the_run(set
     else:
         os.replace(last, folder / "next.pt")
     capsys.readouterr()
-    again = weights_of(train.train(settings, data, torch.device("cpu")))
+    again = weights_of(train.train(settings, data, CPU))
     said = capsys.readouterr().out
     if accident.startswith("last"):
         assert "going on from previous.pt" in said and "resumed after epoch 2 of 3" in said
@@ -151,7 +345,7 @@ def test_reading_a_checkpoint_runs_no_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"identity": Trap()}, tmp_path / "last.pt")
     with pytest.raises(checkpoint.CheckpointError, match="damaged"):
-        checkpoint.load_state(tmp_path, {}, torch.device("cpu"))
+        checkpoint.load_state(tmp_path, {}, CPU)
     assert not (tmp_path / "trapped").exists()
 
 
@@ -165,14 +359,14 @@ def test_a_diverging_run_stops_and_keeps_the_last_good_state(settings):
     dataset = open_dataset(settings)
     wild = dataclasses.replace(settings, lr=float("inf"), epochs=3)
     with pytest.raises(FloatingPointError, match=r"no number in epoch 1, step \d of .* lower the learning rate"):
-        train.train(wild, dataset, torch.device("cpu"))
+        train.train(wild, dataset, CPU)
     assert not (settings.folder / "last.pt").exists()
 
 
 def test_a_loss_that_is_no_number_names_its_step_and_images_and_loses_nothing(settings, monkeypatch):
     """The second batch of the second epoch is spoilt: the run stops there, and without the fault it goes on exactly."""
     data = open_dataset(settings)
-    whole = weights_of(train.train(settings, data, torch.device("cpu")))
+    whole = weights_of(train.train(settings, data, CPU))
     spoilt = dataclasses.replace(settings, out=str(settings.folder.with_name("spoilt")))
     steps = data.count("train") // settings.batch
     view, asked = PackedLoader.after_batch, []
@@ -187,20 +381,20 @@ def test_a_loss_that_is_no_number_names_its_step_and_images_and_loses_nothing(se
 
     with monkeypatch.context() as patch, pytest.raises(FloatingPointError) as stopped:
         patch.setattr(PackedLoader, "after_batch", second_of_the_second)
-        train.train(spoilt, data, torch.device("cpu"))
+        train.train(spoilt, data, CPU)
     assert f"in epoch 2, step 2 of {steps} (images " in str(stopped.value)
-    loader = data.loaders(spoilt, torch.device("cpu")).train
+    loader = data.loaders(spoilt, CPU).train
     loader.epoch = 1
     batches = loader.get_idxs()[settings.batch : 2 * settings.batch]
     names = data.manifest["image_id"].to_numpy()[data.parts == "train"][batches]
     assert ", ".join(names[:8]) in str(stopped.value)
-    again = weights_of(train.train(spoilt, data, torch.device("cpu")))
+    again = weights_of(train.train(spoilt, data, CPU))
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
 def test_optimiser_and_schedule_are_those_of_fastai_version_1(settings):
     dataset = open_dataset(settings)
-    learner = train.make_learner(settings, dataset, torch.device("cpu"))
+    learner = train.make_learner(settings, dataset, CPU)
     learner.create_opt()
     group = learner.opt.opt.param_groups[0]
     assert (group["betas"], group["eps"], learner.wd) == ((0.9, 0.99), 1e-8, 0.01)
@@ -252,8 +446,8 @@ def test_a_forward_pass_that_fails_does_not_leave_half_precision_on(settings, mo
     build = train.build_model
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="out of luck"):
         patch.setattr(train, "build_model", spoilt)
-        train.train(settings, data, torch.device("cpu"))
+        train.train(settings, data, CPU)
     assert seen == [True]
     assert not torch.is_autocast_enabled("cpu")
-    train.train(dataclasses.replace(settings, epochs=1), data, torch.device("cpu"))
+    train.train(dataclasses.replace(settings, epochs=1), data, CPU)
     assert not torch.is_autocast_enabled("cpu")
