@@ -216,7 +216,7 @@ class Pace(Callback):
     """Measure the first steps of a sitting, write the pace down for `lab plan`, and say how long the rest takes."""
 
     order, run_valid = 56, False
-    WARM_UP, STEPS = 10, 50
+    WARM_UP = 10
 
     def __init__(self, settings: Settings):
         self.settings, self.done = settings, False
@@ -224,7 +224,7 @@ class Pace(Callback):
     def before_train(self) -> None:
         loader = self.dls.train
         self.begins = loader.first_step + self.WARM_UP
-        self.ends = min(loader.first_step + self.STEPS, loader.steps)
+        self.ends = min(loader.first_step + cost.PACE_STEPS, loader.steps)
         self.done |= self.ends <= self.begins
 
     def after_batch(self) -> None:

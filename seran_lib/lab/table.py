@@ -14,7 +14,7 @@ from seran_lib import paper
 from seran_lib.paths import RESULTS, ROOT
 
 from . import ledger
-from .profiles import TABLE1, profile_table
+from .profiles import TABLE1, TABLE2, profile_table
 from .stats import wilson
 
 README = ROOT / "README.md"
@@ -38,18 +38,25 @@ def error_cell(rows: pd.DataFrame) -> str:
     return f"{errors.iloc[0]:.2f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
+def quoted_errors(model: str) -> str:
+    """The paper's own errors in percent: on its test set; for the variants of Table 2, on its validation set."""
+    tested, validated = paper.table1(), paper.table2()
+    if model in tested.index:
+        return f"{tested.loc[model, 'test_top1']:.2f} / {tested.loc[model, 'test_top5']:.2f}"
+    if model in validated.index:
+        return f"validation: {validated.loc[model, 'valid_top1']:.2f} / {validated.loc[model, 'valid_top5']:.2f}"
+    return "–"
+
+
 def group_table(rows: pd.DataFrame) -> str:
-    """One Markdown table: the models of Table 1 on one data set, profile and number of epochs."""
-    printed = paper.table1()
+    """One Markdown table: the models of Table 1, and others that ran, on one data set, profile and number of epochs."""
     lines = [
         "| model | paper (ALA) top-1 / top-5 | ours, top-1 error % | top-5 | macro | seeds | parameters | training |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    others = [model for model in rows["model"].unique() if model not in TABLE1]
-    for model in (*TABLE1, *others):
-        quoted = "–"
-        if model in printed.index:
-            quoted = f"{printed.loc[model, 'test_top1']:.2f} / {printed.loc[model, 'test_top5']:.2f}"
+    others = [model for model in (*TABLE2, *rows["model"].unique()) if model in set(rows["model"]) - set(TABLE1)]
+    for model in (*TABLE1, *dict.fromkeys(others)):
+        quoted = quoted_errors(model)
         mine = rows[rows["model"] == model]
         if mine.empty:
             lines.append(f"| `{model}` | {quoted} | not run | | | | | |")

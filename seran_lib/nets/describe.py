@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates, activations, and the shape after every stage."""
+"""What a network costs: parameters, multiply-accumulates, activations, memory, and the shape after every stage."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from .network import StagedNetwork
+from .recompute import recomputes
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,53 @@ def stage_modules(model: nn.Module) -> dict[str, nn.Module]:
         return parts | {f"stage {k}": stage for k, stage in enumerate(model.stages, 1)}
     parts = {"stem": model.act1, "pool": model.maxpool}
     return parts | {f"stage {k}": getattr(model, f"layer{k}") for k in range(1, 5)}
+
+
+def training_memory(model: nn.Module, size: int = 224) -> tuple[int, int]:
+    """Bytes that training holds, in half precision: (whatever the batch, and for each image of it).
+
+    The first are the weights, their gradients and the two averages of AdamW in float32, and a copy of the weights in
+    half precision. The second are the tensors that a forward pass keeps for the backward pass, each storage counted
+    once: the difference between a batch of two images and of four, so that nothing fixed is counted. Measured on a
+    CPU; a GPU adds its context, the workspace of its convolutions and what its allocator leaves unused, a gigabyte or
+    two. The model and torch's random numbers are left as they were.
+    """
+    fixed = (4 + 4 + 8 + 2) * count_parameters(model)
+    kept = [_kept_bytes(model, size, images) for images in (2, 4)]
+    return fixed, (kept[1] - kept[0]) // 2
+
+
+def _kept_bytes(model: nn.Module, size: int, images: int) -> int:
+    storages: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    inputs: list[Tensor] = []  # what blocks that recompute keep themselves
+    hooks = [
+        module.register_forward_pre_hook(lambda module, given: inputs.append(keep(given[0])))
+        for module in model.modules()
+        if recomputes(module)
+    ]
+    statistics = {name: value.clone() for name, value in model.named_buffers()}
+    was_training = model.training
+    model.train()
+    pictures = torch.zeros(images, 3, size, size).contiguous(memory_format=torch.channels_last)
+    try:
+        with (
+            torch.random.fork_rng(devices=[]),
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+            torch.autocast("cpu", torch.bfloat16),
+        ):
+            scores = model(pictures)  # held until the bytes are counted, so that no storage is used twice
+        return sum(storages.values()) + scores.nbytes
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+        for name, value in model.named_buffers():
+            value.copy_(statistics[name])
 
 
 @torch.no_grad()

@@ -16,13 +16,18 @@ from .blocks import Bottleneck
 
 
 def recompute_blocks(model: nn.Module) -> None:
-    """Change every residual block of one of our networks or of a timm ResNet, in place, so that it keeps its input only.
+    """Change every residual block of one of our networks or of a timm ResNet, in place, to keep nothing but its input.
 
     Parameters, buffers and their names stay as they are.
     """
     for block in model.modules():
         if isinstance(block, Bottleneck | TimmBottleneck):
             block.forward = partial(_recomputed, block, block.forward)
+
+
+def recomputes(module: nn.Module) -> bool:
+    """Whether `recompute_blocks` has changed this very module."""
+    return getattr(vars(module).get("forward"), "func", None) is _recomputed
 
 
 def _recomputed(block: nn.Module, forward: partial, x: Tensor) -> Tensor:

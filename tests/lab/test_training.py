@@ -20,6 +20,7 @@ from seran_lib.lab import callbacks, checkpoint, experiment, ledger, train
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.memory import Fit
 from seran_lib.lab.profiles import resolve
+from seran_lib.nets.recompute import recomputes
 
 CPU = torch.device("cpu")
 
@@ -223,7 +224,7 @@ def out_of_memory_above(images, *, recomputing):
         model = build_model(settings, classes, device)
 
         def check(module, inputs):
-            recomputed = any("forward" in vars(block) for block in model.modules())
+            recomputed = any(map(recomputes, model.modules()))
             if module.training and (len(inputs[0]) > images or recomputing > recomputed):
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
