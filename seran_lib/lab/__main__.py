@@ -1,7 +1,9 @@
-"""The laboratory from the command line: `python -m seran_lib.lab plan`.
+"""The laboratory from the command line: what a profile takes, and one training run without a notebook.
 
 python -m seran_lib.lab plan --profile paper --seeds 0,1,2              what the whole of it takes
 python -m seran_lib.lab plan --profile laptop --data data/heliconius    with the times measured on this machine
+python -m seran_lib.lab train --profile laptop --data data/heliconius --model seran
+torchrun --nproc-per-node 2 -m seran_lib.lab train ...                  on two GPUs together
 """
 
 import argparse
@@ -9,22 +11,43 @@ import math
 import sys
 
 import pandas as pd
+import torch
 
+from seran_lib.data.manifest import DataError
 from seran_lib.nets import list_models
 from seran_lib.paths import ALA
 
 from . import cost
+from .checkpoint import CheckpointError
+from .distributed import say
+from .experiment import run
 from .profiles import PROFILES, Settings, device_name, pick_device, resolve
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Returns 0, or 2 where the question was wrong."""
+    """Run one command. Returns 0, or with a message 2 where the question was wrong and 1 where it could not be done."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
+    except (DataError, CheckpointError, FloatingPointError, MemoryError, OSError) as error:
+        print(f"{options.command}: {error}", file=sys.stderr)
+        return 1
     except ValueError as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{options.command}: interrupted. Give the same command again to resume", file=sys.stderr)
+        return 130
+
+
+def train(options: argparse.Namespace) -> int:
+    """Do one training run, or what is left of it, and add it to the ledger; torchrun shares it among GPUs."""
+    names = ("profile", "data", "epochs", "model", "seed", "init", "wiring", "out")
+    row = run(resolve(**{name: getattr(options, name) for name in names}))
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    say(f"{row['run_id']}: test error {row['test_top1_error']:.2f} %, top-5 {row['test_top5_error']:.2f} %")
+    return 0
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -45,50 +68,48 @@ def plan(options: argparse.Namespace) -> int:
     images = cost.paper_images() if like_paper else cost.count_images(runs[0])
     needs = cost.needs_table(runs, images.classes)
     hours, origins = cost.hours_table(runs, images)
-    _print_plan(runs, images, needs, hours, options.seeds, cost.COLAB_UNITS_PER_HOUR | options.units)
-    for line in [*cost.assumptions(runs, images, needs), *origins]:
-        print(f"- {line}")
+    _print_head(runs[0], images, options.seeds)
+    print(needs.to_string(float_format="{:.2f}".format))
+    _print_times(hours, len(options.seeds), in_hours=cost.full_size(runs[0]))
+    notes = [*cost.assumptions(runs, images, needs), *origins]
+    if cost.full_size(runs[0]):
+        notes += _print_units(hours, len(options.seeds), options.units)
+    print("\n" + "\n".join(f"- {note}" for note in notes))
     return 0
 
 
-def _print_plan(
-    runs: list[Settings],
-    images: cost.Images,
-    needs: pd.DataFrame,
-    hours: pd.DataFrame,
-    seeds: list[int],
-    units: dict[str, float],
-) -> None:
-    run, full = runs[0], cost.full_size(runs[0])
+def _print_head(run: Settings, images: cost.Images, seeds: list[int]) -> None:
     print(
         f"profile {run.profile}: {images.train:,} images to train and {images.valid:,} for validation, "
         f"{images.classes} classes ({images.source})\n{run.size} px, width x{run.width:g}, effective batch "
         f"{run.batch}, {run.epochs} epochs, seeds {', '.join(map(str, seeds))}; this device: "
         f"{device_name(pick_device())}\n"
     )
-    print(needs.to_string(float_format="{:.2f}".format))
-    times = cost.totals(hours if full else 60 * hours, len(seeds))
-    print(f"\n{'hours' if full else 'minutes'} of training, each model with one seed:")
-    print(times.to_string(float_format="{:.1f}".format, na_rep="not known before the first run on this device"))
-    if full:
-        known = [gpu for gpu in hours if gpu in units]
-        print("\nColab compute units:")
-        print(cost.totals(hours[known] * pd.Series(units)[known], len(seeds)).to_string(float_format="{:.1f}".format))
-        rates = ", ".join(f"{gpu} {units[gpu]:g}" for gpu in known)
-        missing = ", ".join(gpu for gpu in cost.GPU_FACTORS if gpu not in units)
-        print(f"\n- units an hour: {rates}; {cost.UNITS_SOURCE}.")
-        if missing:
-            print(f"- units an hour not known for {missing}.")
-    else:
-        print()
+
+
+def _print_times(hours: pd.DataFrame, seeds: int, *, in_hours: bool) -> None:
+    times = cost.totals(hours if in_hours else 60 * hours, seeds)
+    print(f"\n{'hours' if in_hours else 'minutes'} of training, each model with one seed:")
+    print(times.to_string(float_format="{:.2f}".format, na_rep="not known"))
+
+
+def _print_units(hours: pd.DataFrame, seeds: int, given: dict[str, float]) -> list[str]:
+    """Print Colab's compute units; returns what they rest on."""
+    units = cost.COLAB_UNITS_PER_HOUR | given
+    known = [gpu for gpu in cost.GPU_FACTORS if gpu in units]
+    print("\nColab compute units, each model with one seed:")
+    print(cost.totals(hours[known] * pd.Series(units)[known], seeds).to_string(float_format="{:.1f}".format))
+    rates = ", ".join(f"{gpu} {units[gpu]:g}{' (given)' if gpu in given else ''}" for gpu in known)
+    notes = [f"units an hour: {rates}. Those not given are {cost.UNITS_SOURCE}."]
+    missing = [gpu for gpu in cost.GPU_FACTORS if gpu not in units]
+    return notes + ([f"units an hour not known: {', '.join(missing)}; give them with --units."] if missing else [])
 
 
 def _seeds(text: str) -> list[int]:
-    """ "0,1,2" as numbers, none negative, none twice."""
-    seeds = [int(word) for word in text.split(",")]
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ValueError
-    return seeds
+    words = text.split(",")
+    if not all(word.isdecimal() for word in words) or len({int(word) for word in words}) < len(words):
+        raise argparse.ArgumentTypeError(f"{text!r}: write different whole numbers as 0,1,2")
+    return [int(word) for word in words]
 
 
 def _models(text: str) -> list[str]:
@@ -102,7 +123,6 @@ def _models(text: str) -> list[str]:
 
 
 def _units(text: str) -> dict[str, float]:
-    """ "T4=1.2,H100=14" as numbers by GPU type."""
     units: dict[str, float] = {}
     for pair in text.split(","):
         gpu, _, number = pair.partition("=")
@@ -141,6 +161,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--units", type=_units, default={}, metavar="T4=1.2,H100=14", help="Colab's compute units an hour, as it shows"
     )
+    one = command("train", train, "one training run; given again, it resumes")
+    one.add_argument("--model", default="seran_d", help="any name of seran_lib.nets.list_models() (seran_d)")
+    one.add_argument("--seed", type=int, default=0, help="(0)")
+    one.add_argument("--init", default="", help="plain or zero; the profile's own without it")
+    one.add_argument("--wiring", default="paper", help="of the attention masks: paper (the default) or port")
+    one.add_argument("--out", default="", help="folder for checkpoints; one of the run's own below runs/ without it")
     return parser
 
 

@@ -232,7 +232,7 @@ class Pace(Callback):
         step, rest = divmod(self.iter + 1, loader.pieces)
         if self.done or rest or step not in (self.begins, self.ends):
             return
-        float(self.loss)  # a GPU has to come to this point before the clock is read
+        float(self.loss.detach())  # a GPU has to come to this point before the clock is read
         if step == self.begins:
             self.began = time.perf_counter()
             return

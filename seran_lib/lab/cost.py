@@ -35,9 +35,9 @@ GPU_FACTORS = {"T4": 0.33, "L4": 0.6, "V100": 0.98, "A100": 2.05, "H100": 4.0}
 # What users read off Colab as its usage rate; Google publishes none, and it has more than halved since 2024.
 COLAB_UNITS_PER_HOUR = {"T4": 1.2, "L4": 1.7, "A100": 5.4}
 UNITS_SOURCE = (
-    "T4 and L4 as in C. McCormick's 'Colab GPUs Features & Pricing', updated March 2026 (quoted by others), A100 with "
-    "40 GB as users noted it in October 2025; in April 2024 the same page had T4 1.84, L4 4.82, A100 11.77. Google "
-    "publishes no table: read 'usage rate' under View resources, and give --units"
+    "what users read: T4 and L4 in C. McCormick's 'Colab GPUs Features & Pricing' of March 2026, as others quote it, "
+    "and an A100 with 40 GB in October 2025. In April 2024 that page had T4 1.84, L4 4.82 and A100 11.77. Google "
+    "publishes no table: look at the usage rate under View resources, and give it with --units"
 )
 GB = 1e9
 CARD = 16 * GB  # the smallest GPU that the full networks are meant for: a T4, a V100
@@ -47,10 +47,6 @@ PACE_STEPS = 50  # of a sitting, from which its pace is taken
 
 
 @cache
-def _activations(model: str) -> float:
-    return describe(create_model(model), 224).activations
-
-
 def estimated_rate(model: str) -> float:
     """Training images/s of a model at full width and 224 px on an RTX 3090.
 
@@ -59,7 +55,8 @@ def estimated_rate(model: str) -> float:
     """
     if model in RTX3090_IMAGES_PER_SECOND:
         return RTX3090_IMAGES_PER_SECOND[model]
-    return RTX3090_IMAGES_PER_SECOND["resnet101"] * _activations("resnet101") / _activations(model)
+    activations = {name: describe(create_model(name), 224).activations for name in ("resnet101", model)}
+    return RTX3090_IMAGES_PER_SECOND["resnet101"] * activations["resnet101"] / activations[model]
 
 
 def gpu_hours(model: str, images: int, epochs: int) -> pd.Series:
@@ -234,7 +231,7 @@ def hours_table(runs: Sequence[Settings], images: Images) -> tuple[pd.DataFrame,
         for device, rate, origin in zip(newest["device"], newest["images_per_second"], newest["origin"], strict=True):
             column = (_card(device) if full_size(run) else None) or device
             if column in hours or device == this:
-                hours[column] = round(images.train * run.epochs / rate / 3600, 2)
+                hours[column] = images.train * run.epochs / rate / 3600
                 origins.append(f"{run.model} on {column}: {origin}")
         rows[run.model] = hours
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model"), origins
@@ -262,11 +259,11 @@ def assumptions(runs: Sequence[Settings], images: Images, needs: pd.DataFrame) -
         "memory: weights, gradients and Adam's averages in float32, a half-precision copy of the weights, and what a "
         f"forward pass in bfloat16 keeps of {runs[0].batch} images, measured on this CPU. A GPU adds about "
         f"{GPU_OVERHEAD / GB:g} GB (an allowance), so {(CARD - GPU_OVERHEAD) / GB:g} of 16 GB can be used: {fits}.",
-        f"hours: training only. A validation pass is forward only, a third of a step's work: about "
+        f"time: training only. A validation pass is forward only, a third of a step's work: about "
         f"{images.valid / images.train / 3:.0%} more.",
     ]
     if not full_size(runs[0]):
-        return [*lines, "hours: measured on this device or not known; no rates are published for these small networks."]
+        return [*lines, "minutes: measured on this device or, before its first run there, not known."]
     scaled = [run.model for run in runs if run.model not in RTX3090_IMAGES_PER_SECOND]
     lines.append(
         "hours, where not measured: timm's published training rates on an RTX 3090 (224 px, mixed precision), times a "

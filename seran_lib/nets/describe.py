@@ -44,13 +44,12 @@ def training_memory(model: nn.Module, size: int = 224) -> tuple[int, int]:
 
     The first are the weights, their gradients and the two averages of AdamW in float32, and a copy of the weights in
     half precision. The second are the tensors that a forward pass keeps for the backward pass, each storage counted
-    once: the difference between a batch of two images and of four, so that nothing fixed is counted. Measured on a
+    once: the difference between a batch of two images and of one, so that nothing fixed is counted. Measured on a
     CPU; a GPU adds its context, the workspace of its convolutions and what its allocator leaves unused, a gigabyte or
     two. The model and torch's random numbers are left as they were.
     """
     fixed = (4 + 4 + 8 + 2) * count_parameters(model)
-    kept = [_kept_bytes(model, size, images) for images in (2, 4)]
-    return fixed, (kept[1] - kept[0]) // 2
+    return fixed, _kept_bytes(model, size, 2) - _kept_bytes(model, size, 1)
 
 
 def _kept_bytes(model: nn.Module, size: int, images: int) -> int:
