@@ -12,6 +12,8 @@ SEEDS ?= 0
 INIT ?=
 MODELS ?=
 CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) seeds=$(SEEDS) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(if $(filter ala,$(DATA)),ala,$(abspath $(DATA)))") $(if $(MODELS),models=$(MODELS))
+# A killed Snakemake leaves locks that would refuse the same command; runs lock their own folders, so it needs none.
+SNAKEMAKE = $(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --nolock --rerun-incomplete
 
 .PHONY: help book trainings test test-browser bench table figures lab clean
 
@@ -24,14 +26,14 @@ help:  ## this list
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[book,batch,test]"
+	$(BIN)/python -m pip install --quiet --editable ".[book,batch,cluster,bench,test]"
 	@touch $@
 
 book: $(READY)  ## train the profile's models, run every chapter headlessly, rebuild the tables
-	$(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --config $(CONFIG) -- book
+	$(SNAKEMAKE) --config $(CONFIG) -- book
 
 trainings: $(READY)  ## only the training runs of the profile
-	$(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --config $(CONFIG) -- trainings
+	$(SNAKEMAKE) --config $(CONFIG) -- trainings
 
 test: $(READY)  ## lint, unit tests, and every chapter executed by nbval
 	$(BIN)/ruff check .

@@ -1,17 +1,24 @@
 """The batch: train every model and seed, run every chapter, rebuild the tables.
 
-    snakemake --cores all --config profile=laptop data=FOLDER seeds=0,1,2 models=seran_d,resnet101
+    snakemake --cores all --nolock --rerun-incomplete --config profile=laptop data=FOLDER seeds=0,1,2 models=seran_d
 
-Finished runs are known by their predictions below `results/` (of the smoke profile: below `runs/smoke/`). A run that
-was interrupted resumes at its last checkpoint when the same command is given again. One run takes all cores.
+Finished runs are known by their predictions below results/ (of the smoke profile: below runs/smoke/). A run that was
+interrupted resumes at its last checkpoint when the same command is given again, whatever was killed: two runs on one
+folder refuse each other by themselves, so that Snakemake's own locks, which outlive a killed Snakemake, are not needed.
+One run takes one core, or a GPU and all cores; clusters/ has the settings for many machines.
 """
 
+import math
+import os
 import shlex
 import sys
 
+from seran_lib.lab.cost import count_images, gpu_hours
 from seran_lib.lab.experiment import predictions_path
 from seran_lib.lab.profiles import PROFILES, resolve
 from seran_lib.paths import NOTEBOOKS, RUNS
+
+os.environ["SERAN_SNAKEMAKE"] = str(os.getpid())  # a run stops when this process, which started it, is gone
 
 PROFILE = str(config.get("profile", "smoke"))
 DATA = str(config.get("data", ""))
@@ -24,59 +31,103 @@ TRAININGS = [
     resolve(PROFILE, data=DATA, epochs=EPOCHS, seed=seed, model=model, init=INIT) for seed in SEEDS for model in MODELS
 ]
 BY_ID = {settings.run_id: settings for settings in TRAININGS}
-PREDICTIONS = predictions_path(TRAININGS[0]).parent
+RESULTS = TRAININGS[0].results
 CHAPTERS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
 BOOK = RUNS / "book" / "-".join([PROFILE, TRAININGS[0].data_name])
 RUN = f"{sys.executable} -m seran_lib.lab.run"
+PARCELS = f"{sys.executable} -m seran_lib.lab.parcel"
+CORES = 1024  # more than there are: Snakemake cuts it down to the machine's, and clusters/ names its own number
+GPU = PROFILES[PROFILE].width == 1  # the full networks; the narrow ones are made for CPUs
+STORED = workflow.storage_settings.default_storage_provider is not None  # a bucket, and no shared file system
+PREDICTIONS = RESULTS / "predictions" / "{run_id}.csv.gz"
+PARCEL = "parcels/{run_id}.zip"  # how a run comes home through a bucket
+FINISHED = [local(predictions_path(settings)) for settings in TRAININGS]  # local: not in the bucket
 
 
 def arguments(settings):
-    """The command-line arguments that make `lab.run` do this training."""
+    """The command-line arguments that make lab.run do this training."""
     words = ["--profile", settings.profile, "--seed", str(settings.seed), "--epochs", str(settings.epochs)]
     words += ["--data", shlex.quote(settings.data)] if settings.data else []
     return " ".join(words)
 
 
+def minutes(wildcards):
+    """Time to ask a cluster for, in minutes; a run that is cut at the limit resumes when it is tried again.
+
+    Half as much again as the estimate for the slowest GPU, and an hour for what comes before and after.
+    """
+    if not GPU:
+        return 120
+    settings = BY_ID[wildcards.run_id]
+    return math.ceil(60 + 1.5 * 60 * gpu_hours(settings.model, count_images(settings).train, settings.epochs).max())
+
+
+localrules:
+    book,
+    trainings,
+
+
 rule book:
     input:
-        [predictions_path(settings) for settings in TRAININGS],
-        [BOOK / f"{chapter}.done" for chapter in CHAPTERS],
+        FINISHED,
+        [local(BOOK / f"{chapter}.done") for chapter in CHAPTERS],
     shell:
         f"{sys.executable} -m seran_lib.lab.table"
 
 
 rule trainings:
     input:
-        [predictions_path(settings) for settings in TRAININGS],
+        FINISHED,
 
 
 rule train:
     output:
-        PREDICTIONS / "{run_id}.csv.gz",
+        PARCEL if STORED else PREDICTIONS,
     wildcard_constraints:
         run_id="|".join(BY_ID),
-    threads: workflow.cores
+    threads: CORES if GPU else 1  # of small networks, as many side by side as there are cores is the quickest
+    resources:
+        gpu=int(GPU),
+        mem_mb=16_000 if GPU else 4_000,
+        runtime=minutes,
     params:
         arguments=lambda wildcards: arguments(BY_ID[wildcards.run_id]),
         model=lambda wildcards: BY_ID[wildcards.run_id].model,
         init=lambda wildcards: BY_ID[wildcards.run_id].init,
     shell:
         f"{RUN} 08_train_one {{params.arguments}} -p model={{params.model}} -p init={{params.init}}"
+        + (f" && {PARCELS} pack {RESULTS} {{wildcards.run_id}} {{output}}" if STORED else "")
+
+
+if STORED:
+
+    rule unpack:
+        input:
+            PARCEL,
+        output:
+            local(PREDICTIONS),
+        wildcard_constraints:
+            run_id="|".join(BY_ID),
+        shell:
+            f"{PARCELS} unpack {RESULTS} {{input}}"
 
 
 def collected_first(wildcards):
     """Chapter 02 curates what chapter 01 collects."""
-    return [BOOK / "01_collect_from_ala.done"] if wildcards.chapter == "02_curate_and_split" else []
+    return [local(BOOK / "01_collect_from_ala.done")] if wildcards.chapter == "02_curate_and_split" else []
 
 
 rule chapter:
     input:
-        NOTEBOOKS / "{chapter}.ipynb",
+        local(NOTEBOOKS / "{chapter}.ipynb"),
         collected_first,
-        [predictions_path(settings) for settings in TRAININGS],
+        FINISHED,
     output:
-        touch(BOOK / "{chapter}.done"),
-    threads: workflow.cores
+        local(touch(BOOK / "{chapter}.done")),
+    threads: CORES
+    resources:
+        mem_mb=8_000,
+        runtime=120,
     params:
         arguments=arguments(TRAININGS[0]),
     shell:

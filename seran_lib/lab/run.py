@@ -3,18 +3,27 @@
 papermill warns about an unknown parameter and goes on with the defaults, takes any type, and can report a notebook
 whose kernel died as completed. So names and types are checked here before anything starts, and afterwards the last
 cell must have said that the notebook was finished. A run that was interrupted goes on when the same command is given
-again: the notebook starts at its top, and training at its last checkpoint.
+again: the notebook starts at its top, and training at its last checkpoint. Interrupting is killing, therefore: no
+state is saved on the way out, so that Ctrl-C, SIGTERM, SIGKILL and a power cut all take the same way back.
 """
 
 import argparse
+import contextlib
+import errno
 import importlib.metadata
 import inspect
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
+from types import FrameType
 
 import nbformat
 import papermill
+import psutil
 from filelock import FileLock, Timeout
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
@@ -25,7 +34,9 @@ from . import ledger
 from .checkpoint import CheckpointError, write_json
 from .profiles import device_name, pick_device, resolve
 
-TYPES = {"str": str, "int": int, "float": float}
+GRACE = 10.0  # seconds in which a run that was killed a moment ago lets go of its folder
+SNAKEMAKE = "SERAN_SNAKEMAKE"  # in the environment: the process number of the Snakemake that runs this, see Snakefile
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class RunError(RuntimeError):
@@ -33,29 +44,45 @@ class RunError(RuntimeError):
 
 
 def find_notebook(name: str) -> Path:
-    """The notebook of that name or path. Raises RunError listing the book's notebooks."""
-    for path in (NOTEBOOKS / f"{name}.ipynb", Path(name).with_suffix(".ipynb")):
-        if path.is_file():
-            return path
+    """The notebook of that name or path; of a `.py` the notebook beside it. Raises RunError listing the book's own."""
+    path = Path(name)
+    if path.suffix in ("", ".py", ".ipynb"):
+        for candidate in (NOTEBOOKS / f"{name}.ipynb", path.parent / f"{path.stem}.ipynb"):
+            if candidate.is_file():
+                return candidate.resolve()
     known = ", ".join(path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
     raise RunError(f"no notebook {name!r}: the book has {known}")
+
+
+def truth(text: str) -> bool:
+    """True or False from "true" or "false", in any case. Raises ValueError for anything else."""
+    try:
+        return {"true": True, "false": False}[text.lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
+
+
+TYPES = {"str": str, "int": int, "float": float, "bool": truth}
 
 
 def check_parameters(notebook: Path, given: dict[str, str]) -> dict[str, object]:
     """The given `name=value` texts as the types that the notebook's parameters cell declares.
 
-    Raises RunError for an unknown name or a text that is not of the type.
+    Raises RunError for a file that is no notebook, an unknown name, or a text that is not of the type.
     """
-    declared = papermill.inspect_notebook(str(notebook))
+    try:
+        declared = papermill.inspect_notebook(str(notebook))
+    except Exception as error:  # a foreign file makes nbformat raise almost anything
+        raise RunError(f"{notebook} can not be read as a notebook: {error}") from error
     checked: dict[str, object] = {}
     for name, text in given.items():
         if name not in declared:
             raise RunError(f"{notebook.stem} has no parameter {name!r}: it has {', '.join(declared)}")
-        kind = TYPES.get(declared[name]["inferred_type_name"], str)
+        kind = declared[name]["inferred_type_name"]
         try:
-            checked[name] = kind(text)
+            checked[name] = TYPES.get(kind, str)(text)
         except ValueError as error:
-            raise RunError(f"{notebook.stem}: {name} = {text!r} is not of type {kind.__name__}") from error
+            raise RunError(f"{notebook.stem}: {name} = {text!r} is not of type {kind}") from error
     return checked
 
 
@@ -70,16 +97,17 @@ def output_folder(notebook: Path, parameters: dict[str, object]) -> Path:
 def execute(notebook: Path, parameters: dict[str, object]) -> Path:
     """Execute one notebook and return the executed copy.
 
-    Raises RunError where another process runs the same thing, a cell fails, the kernel dies, or the end is not reached.
+    Raises RunError where another process runs the same thing, a cell fails, the kernel dies, the disk is full, or the
+    end is not reached.
     """
     folder = output_folder(notebook, parameters)
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / notebook.name
     lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=GRACE)
     except Timeout as error:
-        raise RunError(f"another process runs {notebook.stem} in {folder}: wait for it") from error
+        raise RunError(f"another process runs {notebook.stem} in {folder}: wait for it, or stop it") from error
     with lock:
         record_environment(folder, parameters)
         try:
@@ -100,6 +128,13 @@ def execute(notebook: Path, parameters: dict[str, object]) -> Path:
             raise RunError(
                 f"{notebook.stem}: its kernel died, out of memory perhaps. Give the same command again to resume; "
                 f"see {output}"
+            ) from error
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise RunError(
+                f"could not write {output}: {error.strerror}. What was written before is intact. "
+                "Free some disk space, then give the same command again to resume"
             ) from error
         if f"finished: {notebook.stem}" not in last_output(output):
             raise RunError(f"{notebook.stem} ended before its last cell, its kernel died perhaps; see {output}")
@@ -125,6 +160,45 @@ def record_environment(folder: Path, parameters: dict[str, object]) -> None:
         "installed": installed,
     }
     write_json(folder / "environment.json", content)
+
+
+def stop(reason: str, code: int) -> None:
+    """End kernel and process at once, with one line on stderr that says why. Does not return."""
+    family = psutil.Process().children(recursive=True)
+    for child in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(family, timeout=GRACE / 2)  # a kernel that is still there would still hold its run's folder
+    os.write(sys.stderr.fileno(), f"run: {reason}. Give the same command again to resume\n".encode())
+    os._exit(code)
+
+
+def stop_on_signals() -> None:
+    """From now on Ctrl-C and SIGTERM end the kernel too, with the exit codes of a shell, 130 and 143."""
+
+    def told(number: int, frame: FrameType | None) -> None:
+        stop(f"stopped by {signal.Signals(number).name}", 128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and a shell's background jobs ignore Ctrl-C
+            signal.signal(number, told)
+
+
+def stop_without(snakemake: int) -> None:
+    """From now on stop within about a second of losing the ancestor process of this number.
+
+    A killed Snakemake leaves its jobs running, and with them the locks of their folders: the same command, given
+    again, would be refused. A run that has no such ancestor from the start has lost it while Python was starting.
+    """
+
+    def watch() -> None:
+        while True:
+            with contextlib.suppress(psutil.NoSuchProcess):  # an ancestor ends while the line of them is walked up
+                if snakemake not in [ancestor.pid for ancestor in psutil.Process().parents()]:
+                    stop("the Snakemake that started this run is gone", 1)
+            time.sleep(1)
+
+    threading.Thread(target=watch, name="watch Snakemake", daemon=True).start()
 
 
 def parse(arguments: list[str] | None = None) -> tuple[list[Path], list[dict[str, object]]]:
@@ -179,4 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    stop_on_signals()
+    if os.environ.get(SNAKEMAKE):
+        stop_without(int(os.environ[SNAKEMAKE]))
     sys.exit(main())

@@ -1,6 +1,8 @@
 """The runner of notebooks: wrong words stop it before it starts, a dead or unfinished notebook is no success."""
 
 import json
+import resource
+import threading
 
 import nbformat
 import pytest
@@ -9,16 +11,17 @@ from PIL import Image
 from seran_lib.data.manifest import DataError
 from seran_lib.lab import dataset, profiles, run
 from seran_lib.lab.dataset import open_dataset
+from seran_lib.paths import NOTEBOOKS
 
 PARAMETERS = 'profile: str = "smoke"\nseed: int = 0\ndata: str = ""\nout: str = ""\nepochs: int = 0\nrate: float = 0.1'
 
 
-def notebook(folder, name, *cells):
+def notebook(folder, name, *cells, source=PARAMETERS):
     """A small notebook with a parameters cell and these code cells."""
     book = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
     )
-    book.cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})]
+    book.cells = [nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})]
     book.cells += [nbformat.v4.new_code_cell(source) for source in cells]
     path = folder / f"{name}.ipynb"
     nbformat.write(book, path)
@@ -76,6 +79,50 @@ def test_wrong_words_stop_it_before_it_starts(words, message, runs, capsys):
     assert not runs.exists()
 
 
+@pytest.mark.parametrize("content", ["", "hello\n", "[]", "{}", '{"cells": 3}', b"\x89PNG\xff\xfe"])
+def test_a_file_that_is_no_notebook_is_named(content, tmp_path, runs, capsys):
+    path = tmp_path / "other.ipynb"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert run.main([str(path)]) == 2
+    assert f"{path} can not be read as a notebook: " in capsys.readouterr().err
+    assert not runs.exists()
+
+
+@pytest.mark.parametrize("name", ["", "README.md", "seran_lib", "notebooks/08_train_one.txt"])
+def test_only_a_notebook_is_looked_for(name):
+    with pytest.raises(run.RunError, match=rf"no notebook '{name}': the book has 00_start_here"):
+        run.find_notebook(name)
+
+
+def test_the_script_of_a_notebook_means_the_notebook():
+    assert run.find_notebook(str(NOTEBOOKS / "08_train_one.py")) == run.find_notebook("08_train_one")
+
+
+def test_parameters_have_the_types_that_the_notebook_declares(tmp_path):
+    path = notebook(tmp_path, "typed", source=PARAMETERS + "\nshow: bool = True")
+    given = {"seed": "3", "rate": "1e-3", "data": "3", "show": "False"}
+    assert run.check_parameters(path, given) == {"seed": 3, "rate": 1e-3, "data": "3", "show": False}
+    assert run.check_parameters(path, {"show": "true"}) == {"show": True}
+    for text in ("0", "no", "", "Truely"):
+        with pytest.raises(run.RunError, match=f"typed: show = '{text}' is not of type bool"):
+            run.check_parameters(path, {"show": text})
+
+
+def test_a_full_disk_is_told_and_the_same_command_goes_on(tmp_path, runs, capsys):
+    """The executed copy meets the limit of a file's size, which is how a full disk can be had."""
+    path = notebook(tmp_path, "long", 'print(300_000 * "x")', 'print("finished: long")')
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        assert run.main([str(path)]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    told = capsys.readouterr().err
+    assert f"run: could not write {next(runs.rglob('long.ipynb'))}: File too large." in told
+    assert "Free some disk space" in told and "Traceback" not in told
+    assert run.main([str(path)]) == 0
+
+
 def test_the_live_atlas_is_a_word_and_no_folder(monkeypatch, tmp_path):
     _, (parameters,) = run.parse(["08_train_one", "--profile", "laptop", "--data", "ala"])
     assert parameters["data"] == "ala"
@@ -90,11 +137,16 @@ def test_help(capsys):
     assert stopped.value.code == 0 and "--profile" in capsys.readouterr().out
 
 
-def test_two_processes_on_one_notebook(tmp_path, runs):
+def test_a_folder_that_is_about_to_be_free_is_waited_for(tmp_path, runs, monkeypatch):
     path = notebook(tmp_path, "ok", 'print("finished: ok")')
     folder = run.output_folder(path, {"seed": 0})
     folder.mkdir(parents=True)
-    with run.FileLock(folder / ".lock"), pytest.raises(run.RunError, match="another process runs ok"):
+    lock = run.FileLock(folder / ".lock", thread_local=False)
+    lock.acquire()
+    threading.Timer(0.5, lock.release).start()
+    assert run.execute(path, {"seed": 0}).exists()
+    monkeypatch.setattr(run, "GRACE", 0.1)
+    with run.FileLock(folder / ".lock"), pytest.raises(run.RunError, match=r"another process runs ok in .* wait for"):
         run.execute(path, {"seed": 0})
 
 

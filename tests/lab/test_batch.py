@@ -1,0 +1,157 @@
+"""The batch, killed: the same command finishes it with the same weights, and nothing is left running or locked.
+
+Real processes at random moments; the seed of the moments is printed with a failure.
+"""
+
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import psutil
+import pytest
+
+from seran_lib.lab import ledger, run
+from seran_lib.paths import ROOT
+
+SECONDS = 240
+SLEEPER = 'import time\nprint("at work", flush=True)\ntime.sleep(60)'
+
+
+def start(command, runs):
+    """Start a command in the repository with its results below `runs`, one thread, outputs as text."""
+    return subprocess.Popen(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"SERAN_RUNS": str(runs), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+
+
+def lab_run(*words, runs):
+    return start([sys.executable, "-m", "seran_lib.lab.run", *map(str, words)], runs)
+
+
+def trainings(atlas, runs):
+    """What `make trainings` gives to the shell, on one core."""
+    words = [f"DATA={atlas}", "EPOCHS=12", "MODELS=seran", "PROFILE=smoke", f"VENV={sys.prefix}"]
+    ready = Path(sys.prefix) / ".ready"  # what is installed is taken as it is
+    asked = subprocess.run(
+        ["make", "--dry-run", "--old-file", str(ready), "trainings", *words],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "--cores all" in asked
+    return start(shlex.split(asked.replace("--cores all", "--cores 1")), runs)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, out + err
+    return out
+
+
+def row(runs):
+    """The ledger row of the only run, without what may differ between two runs of the same thing."""
+    rows = ledger.read(runs / "smoke")
+    assert len(rows) == 1
+    return rows.drop(columns=["utc", "git_commit", "dirty", "seconds", "images_per_second"])
+
+
+def member(process, sign):
+    """Wait for the first of a process and its descendants with a word in its command line that ends in `sign`."""
+    parent = psutil.Process(process.pid)
+    while process.poll() is None:
+        for child in [parent, *parent.children(recursive=True)]:
+            try:
+                if any(word.endswith(sign) for word in child.cmdline()):
+                    return child
+            except psutil.Error:  # it ended meanwhile
+                continue
+        time.sleep(0.05)
+    raise AssertionError(f"it ended before there was a {sign}: {process.communicate()}")
+
+
+def test_one_command_finishes_whatever_was_killed(atlas, tmp_path):
+    words = ["08_train_one", "--data", atlas, "--epochs", "12", "-p", "model=seran"]
+    whole = lab_run(*words, runs=tmp_path / "whole")  # nobody interrupts this one
+    seed = random.SystemRandom().randrange(10_000)
+    chance = random.Random(seed)
+    victims = ["ipykernel_launcher", "seran_lib.lab.run", "bin/snakemake"]
+    chance.shuffle(victims)
+    for victim in victims:
+        batch = trainings(atlas, tmp_path / "killed")
+        member(batch, "ipykernel_launcher")
+        moment = chance.uniform(0, 6)
+        print(f"seed {seed}: killing {victim} {moment:.1f} s after the start of the kernel")
+        time.sleep(moment)
+        member(batch, victim).kill()
+        batch.communicate(timeout=60)
+        assert batch.returncode != 0
+    finish(trainings(atlas, tmp_path / "killed"))
+    finish(whole)
+    pd.testing.assert_frame_equal(row(tmp_path / "killed"), row(tmp_path / "whole"))
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """Writes a notebook with these code cells, and a parameters cell before them."""
+
+    def write(name, *cells):
+        parameters = nbformat.v4.new_code_cell(
+            'profile: str = "smoke"\nseed: int = 0\ndata: str = ""\nout: str = ""\nepochs: int = 0',
+            metadata={"tags": ["parameters"]},
+        )
+        book = nbformat.v4.new_notebook(
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+            cells=[parameters, *map(nbformat.v4.new_code_cell, cells)],
+        )
+        nbformat.write(book, tmp_path / f"{name}.ipynb")
+        return tmp_path / f"{name}.ipynb"
+
+    return write
+
+
+def until_at_work(process):
+    for line in process.stdout:
+        if "at work" in line:
+            return member(process, "ipykernel_launcher")
+    raise AssertionError(process.communicate())
+
+
+def test_a_second_run_is_refused_and_a_signal_ends_the_first(notebook, tmp_path, monkeypatch, capsys):
+    """Two at work, so that both signals are tried."""
+    monkeypatch.setattr(run, "RUNS", tmp_path)
+    monkeypatch.setattr(run, "GRACE", 0.5)
+    sleepers = {number: notebook(number.name, SLEEPER) for number in (signal.SIGINT, signal.SIGTERM)}
+    processes = {number: lab_run(path, runs=tmp_path) for number, path in sleepers.items()}
+    for number, process in processes.items():
+        kernel = until_at_work(process)
+        assert run.main([str(sleepers[number])]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"run: another process runs {number.name} in {tmp_path}") and "wait for it" in told
+        process.send_signal(number)
+        _, err = process.communicate(timeout=10)
+        assert process.returncode == 128 + number
+        assert err.endswith(f"run: stopped by {number.name}. Give the same command again to resume\n")
+        assert "Traceback" not in err and not kernel.is_running()
+
+
+def test_without_its_snakemake_a_run_stops_and_one_that_never_had_any_goes_on(notebook, tmp_path):
+    """Both shells end at once, so that both runs are orphans while Python is still starting."""
+    path = notebook("short", "1 + 1", 'print("finished: short")')
+    orphan, free = tmp_path / "orphan", tmp_path / "free"
+    for runs, name in ((orphan, '"$$"'), (free, "")):
+        runs.mkdir()
+        (runs / "log").touch()
+        command = f"SERAN_SNAKEMAKE={name} nohup {sys.executable} -m seran_lib.lab.run {path} >> {runs}/log 2>&1 &"
+        subprocess.run(["sh", "-c", command], env=os.environ | {"SERAN_RUNS": str(runs)}, cwd=ROOT, check=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and f"finished {free}" not in (free / "log").read_text():
+        time.sleep(0.5)
+    assert f"finished {free}" in (free / "log").read_text()
+    assert "the Snakemake that started this run is gone. Give the same" in (orphan / "log").read_text()
+    assert "finished" not in (orphan / "log").read_text()
