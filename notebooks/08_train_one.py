@@ -57,6 +57,7 @@ from seran_lib.lab.cost import settings_table
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.experiment import curve_path, predictions_path, run
 from seran_lib.lab.figures import COLOURS, WIDE, show_pictures, use_book_style
+from seran_lib.lab.memory import Fit
 from seran_lib.lab.notebook import finish, show_source, show_table
 from seran_lib.lab.profiles import pick_device, resolve
 
@@ -122,21 +123,25 @@ show_pictures(plots.picture_grid(images[:6], [dataset.classes[target] for target
 
 # %%
 progress = [step / 200 for step in range(201)]
-rise = train.combined_cos(train.RISE, settings.lr / train.START_DIVISOR, settings.lr, settings.lr / train.END_DIVISOR)
-momentum = train.combined_cos(train.RISE, *train.MOMENTA)
+cycle = train.schedule(settings.lr)
 figure, (left, right) = plt.subplots(1, 2, figsize=WIDE)
-left.plot([settings.epochs * p for p in progress], [rise(p) for p in progress], color=COLOURS["ours"])
+left.plot([settings.epochs * p for p in progress], [cycle["lr"](p) for p in progress], color=COLOURS["ours"])
 left.set(title="Learning rate", xlabel="epoch")
-right.plot([settings.epochs * p for p in progress], [momentum(p) for p in progress], color=COLOURS["other"])
+right.plot([settings.epochs * p for p in progress], [cycle["mom"](p) for p in progress], color=COLOURS["other"])
 right.set(title="Momentum (beta 1)", xlabel="epoch")
 plt.show()
 
 # %% [markdown]
 # ## Train
 #
-# After each epoch the whole state of the run is written to a checkpoint: beside the old one first, then in its place.
-# If the machine goes away in the middle of an epoch, the same command starts again at that epoch, and on a CPU the
-# final weights are the same to the last bit. A finished run is not repeated.
+# After each epoch, and every ten minutes within one, the whole state of the run is written to a checkpoint: beside the
+# old one first, then in its place. If the machine goes away, the same command goes on at the step that was kept last.
+# Order, augmentation and dropout follow from (seed, epoch, step), so no state of a random generator has to be saved,
+# and on a CPU the final weights are the same to the last bit; on a GPU they are as near to each other as two runs
+# are. A finished run is not repeated. If the memory does not suffice, the run makes its steps fit and says so:
+
+# %%
+show_source(Fit)
 
 # %%
 row = run(settings, dataset)
@@ -193,7 +198,7 @@ if len(wrong):
 #
 # - One function call, `run(settings, dataset)`, goes from random weights to a ledger row, and the row says with what
 #   code, data, settings and device.
-# - A run that is interrupted loses at most one epoch.
+# - A run that is interrupted loses ten minutes at most, and no epoch.
 # - In `smoke` the numbers only show that everything works. They are kept out of the results ledger for that reason.
 #
 # ## Where we differ from the paper

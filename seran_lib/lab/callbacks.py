@@ -213,7 +213,10 @@ class EpochLog(Callback):
 
 
 class Pace(Callback):
-    """Measure the first steps of a sitting, write the pace down for `lab plan`, and say how long the rest takes."""
+    """Measure the first steps of a sitting, write the pace down for `lab plan`, and say how long the rest takes.
+
+    An epoch of fewer steps is over before anybody asks.
+    """
 
     order, run_valid = 56, False
     WARM_UP = 10
@@ -224,13 +227,12 @@ class Pace(Callback):
     def before_train(self) -> None:
         loader = self.dls.train
         self.begins = loader.first_step + self.WARM_UP
-        self.ends = min(loader.first_step + cost.PACE_STEPS, loader.steps)
-        self.done |= self.ends <= self.begins
+        self.ends = loader.first_step + cost.PACE_STEPS
 
     def after_batch(self) -> None:
         loader = self.dls.train
         step, rest = divmod(self.iter + 1, loader.pieces)
-        if self.done or rest or step not in (self.begins, self.ends):
+        if self.done or rest or self.ends > loader.steps or step not in (self.begins, self.ends):
             return
         float(self.loss.detach())  # a GPU has to come to this point before the clock is read
         if step == self.begins:

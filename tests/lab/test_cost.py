@@ -236,6 +236,7 @@ def test_a_pace_is_plain_json(settings, monkeypatch):
 
 def test_a_run_writes_its_pace_down_and_says_how_long_it_takes(settings, monkeypatch, capsys):
     monkeypatch.setattr(callbacks.Pace, "WARM_UP", 1)
+    monkeypatch.setattr(cost, "PACE_STEPS", 5)
     small = dataclasses.replace(settings, batch=8)
     train.train(small, open_dataset(small), torch.device("cpu"))
     said = capsys.readouterr().out
