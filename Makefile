@@ -49,8 +49,9 @@ test-browser: $(READY)  ## the review board in JupyterLab, driven in a real brow
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 	SERAN_BROWSER=1 $(BIN)/python -m pytest tests/browser
 
-bench: $(READY)  ## speed as ratios, into benchmarks/results.csv; run nothing else meanwhile
-	for script in train_step data_path fetch; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+bench: $(READY)  ## speed as ratios, with a figure; run nothing else meanwhile (some 25 minutes)
+	for script in train_step compiled rivals inference data_path memory growth fetch figure; do \
+		$(BIN)/python benchmarks/$$script.py || exit 1; done
 	$(BIN)/python -m seran_lib.lab.table
 
 table: $(READY)  ## rebuild the README's tables and results/paper.csv from the ledger

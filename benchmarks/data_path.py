@@ -9,28 +9,27 @@ else meanwhile.
 """
 
 import argparse
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from fastai.vision.all import ImageDataLoaders, Resize, aug_transforms
+from fastai.vision.all import ImageDataLoaders, Resize, TfmdDL, aug_transforms
 from PIL import Image
 from report import report
+from steps import CPU, medians
 
 from seran_lib.data.loaders import PackedLoader
 from seran_lib.data.pack import pack
 
-CPU = torch.device("cpu")
 BATCH, WORKERS = 32, 2
 
 
 def photographs(folder: Path, count: int) -> pd.DataFrame:
-    """Pictures with detail at every scale, 1024 x 768, in a manifest."""
+    """Pictures with detail at every scale, 1024 x 768, in a new folder; returns their manifest."""
+    folder.mkdir()
     rng = np.random.default_rng(0)
     rows = []
     for k in range(count):
@@ -44,49 +43,43 @@ def photographs(folder: Path, count: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["image_id", "file", "label"])
 
 
-def seconds(passes: Callable[[], Iterator[object]]) -> float:
-    """Time of one pass over all batches."""
-    began = time.perf_counter()
-    for _ in passes():
-        pass
-    return time.perf_counter() - began
+def packed_loader(folder: Path, manifest: pd.DataFrame, size: int, cache: Path) -> PackedLoader:
+    """Our training loader; decodes what is not yet packed in `cache`."""
+    packed = pack(folder, manifest, size=size, cache=cache)
+    rows, labels = np.arange(len(manifest)), manifest["label"].astype(int).to_numpy(copy=True)
+    return PackedLoader(packed, rows, labels, size=size, batch=BATCH, training=True, seed=0, device=CPU)
+
+
+def fastai_loader(folder: Path, manifest: pd.DataFrame, size: int, *, augmented: bool) -> TfmdDL:
+    """fastai's training loader with two workers, and with our kinds of augmentation if wanted."""
+    transforms = {"batch_tfms": aug_transforms(flip_vert=True, max_rotate=0, max_warp=0)} if augmented else {}
+    given = {"item_tfms": Resize(size), "bs": BATCH, "num_workers": WORKERS, "valid_pct": 0.0, "device": CPU}
+    return ImageDataLoaders.from_df(manifest[["file", "label"]], folder, **given, **transforms).train
 
 
 def main() -> None:
+    """Measure both kinds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=960)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    images, size = options.images - options.images % BATCH, options.size
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "set"
-        folder.mkdir()
         manifest = photographs(folder, options.images)
         began = time.perf_counter()
-        packed = pack(folder, manifest, size=options.size, cache=Path(temporary) / "cache")
+        ours = packed_loader(folder, manifest, size, Path(temporary) / "cache")
         first = time.perf_counter() - began
-        images = options.images - options.images % BATCH
-
-        labels = np.arange(options.images) % 2
-        common = {"size": options.size, "batch": BATCH, "training": True, "seed": 0, "device": CPU}
-        ours = PackedLoader(packed, np.arange(options.images), labels, **common)
-
-        def fastai(**augmentation: object) -> object:
-            frame = manifest[["file", "label"]]
-            given = {"item_tfms": Resize(options.size), "bs": BATCH, "num_workers": WORKERS, "valid_pct": 0.0}
-            return ImageDataLoaders.from_df(frame, folder, **given, **augmentation, device=CPU).train
-
-        bare = fastai()
-        augmented = fastai(batch_tfms=aug_transforms(flip_vert=True, max_rotate=0, max_warp=0))
+        bare, augmented = (fastai_loader(folder, manifest, size, augmented=wanted) for wanted in (False, True))
         kinds = {
-            "for a GPU": (lambda: ours.create_batches(iter(ours.get_idxs())), lambda: iter(bare)),
-            "on the CPU": (lambda: iter(ours), lambda: iter(augmented)),
+            "for a GPU": (lambda: ours.create_batches(iter(ours.get_idxs())), bare.__iter__),
+            "on the CPU": (ours.__iter__, augmented.__iter__),
         }
         for kind, (mine, theirs) in kinds.items():
-            seconds(mine), seconds(theirs)
-            times = [(seconds(mine), seconds(theirs)) for _ in range(options.rounds)]
-            quick, slow = (statistics.median(column) for column in zip(*times, strict=True))
-            what = f"batches {kind}, {options.size} px"
+            passes = (lambda: deque(mine(), maxlen=0)), (lambda: deque(theirs(), maxlen=0))  # noqa: B023
+            quick, slow = medians(*passes, rounds=options.rounds, warm_up=1)
+            what = f"batches {kind}, {size} px"
             report(what, "fastai's ImageDataLoaders", "images/s", images / quick, images / slow)
         print(f"decoding once, before the first epoch: {options.images / first:.0f} images/s")
 

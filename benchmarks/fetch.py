@@ -3,16 +3,13 @@
     python benchmarks/fetch.py [speed] [rate] [memory] [--images N] [--planned N [N ...]]
 
 The server answers after 100 ms. Speed is the ratio of 8 connections to one `requests` session in a plain loop; rate is
-the share of 20 requests a second that is reached. Memory is that of a process of its own, with images that all fail at
-once, so that only the plan counts: its peak, and how much of it was there after the imports.
+the share of 20 requests a second that is reached. Memory is what a process of its own holds at its peak above what it
+held after the imports, with stubs for network and disk, so that only the plan and its records count.
 """
 
 import argparse
 import csv
 import io
-import resource
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import requests
+from peak import measurable, peak_memory
 from PIL import Image
 from report import report
 
@@ -30,6 +28,7 @@ from seran_lib.data.http import polite_session
 
 LATENCY = 0.1  # seconds
 PERMITTED = 20.0  # requests a second
+PLANNED = (34_789, 347_890)  # images: the paper's number and ten times as many
 
 
 def photograph() -> bytes:
@@ -98,16 +97,15 @@ def rate(base: str, folder: Path, images: int) -> None:
 
 
 def memory(folder: Path, planned: int) -> None:
-    """Peak resident memory of a fetch of so many images, none of which is to be had, and of the call after it."""
+    """Peak memory of a fetch of so many images, half of which are not to be had, and of the call after it."""
     plan(folder / f"memory{planned}", "http://atlas.example", planned)
     for call in ("first call", "second call"):
-        command = [sys.executable, __file__, "--measure", str(folder / f"memory{planned}")]
-        outcome = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-        print(f"memory: {planned} planned, {call}: {outcome}", flush=True)
+        peak = peak_memory(without_network, folder / f"memory{planned}")
+        print(f"memory: {planned:,} planned, {call}: {peak:.0f} MB", flush=True)
 
 
-def measure(folder: Path) -> None:
-    """In a process of its own: fetch with a stub for the network that knows half of the images, all one picture."""
+def without_network(folder: Path) -> None:
+    """Fetch with a stub for the network that knows half of the images, all one picture, and for the disk."""
     body = photograph()
 
     def known(self: download.Workers, address: str) -> bytes:
@@ -118,14 +116,7 @@ def measure(folder: Path) -> None:
     download.Workers._download = known
     download.decode = lambda body: ("JPEG", 650, 488)
     download._store = lambda path, body: None
-    before = _peak()
-    session = polite_session(per_second=0)
-    report = fetch(folder, session=session, progress=False)
-    print(f"peak {_peak():.0f} MB, {before:.0f} MB of it before; {report.seconds:.0f} s; {report}")
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 10 if sys.platform != "darwin" else 1 << 20)
+    print(fetch(folder, session=polite_session(per_second=0), progress=False))
 
 
 def main() -> None:
@@ -133,19 +124,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", default=["speed", "rate", "memory"], help="speed, rate, memory")
     parser.add_argument("--images", type=int, default=400, help="images of speed and rate (default 400)")
-    parser.add_argument("--planned", type=int, nargs="+", default=[34_789, 1_000_000], help="sizes of plans for memory")
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--planned", type=int, nargs="+", default=PLANNED, help="sizes of plans for memory")
     options = parser.parse_args()
-    if options.measure:
-        measure(options.measure)
-        return
     with tempfile.TemporaryDirectory() as folder:
         if {"speed", "rate"} & set(options.parts):
             base = "http://127.0.0.1:{1}".format(*serve().server_address)
             for part in (speed, rate):
                 if part.__name__ in options.parts:
                     part(base, Path(folder), options.images)
-        if "memory" in options.parts:
+        if "memory" in options.parts and measurable():
             for planned in options.planned:
                 memory(Path(folder), planned)
 

@@ -1,41 +1,72 @@
-"""Where the figures of a benchmark go: a line on the terminal, and a row of results.csv in place of the older one.
+"""Where the figures of a benchmark go: a line on the terminal, and a row of a CSV in place of the older one.
 
-The README's table of speed is made from that file (`make table`). A ratio is ours by theirs, so above 1 is faster.
+`results.csv` has comparisons. Its ratio says how many times better ours is, so above 1 is better for us: ours by theirs
+for a rate, theirs by ours for a time or for memory. `growth.csv` has how a quantity grows with another. The README's
+table of speed and `figures/benchmarks.svg` are made from both. `SERAN_BENCHMARKS` names another folder for them, to try
+something out.
 """
 
-import csv
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from seran_lib.lab import ledger
+import numpy as np
+import pandas as pd
+import torch
 
-RESULTS = Path(__file__).with_name("results.csv")
-COLUMNS = ("benchmark", "what", "instead_of", "unit", "ours", "theirs", "ratio", "machine", "utc", "git_commit")
+from seran_lib.lab import ledger
+from seran_lib.lab.checkpoint import write_atomically
+
+FOLDER = Path(os.environ.get("SERAN_BENCHMARKS") or Path(__file__).parent)
+RESULTS, GROWTH = "results.csv", "growth.csv"
+LESS_IS_BETTER = ("ms", "MB")
+SOURCE = ("machine", "utc", "git_commit")
+RESULT_COLUMNS = ("benchmark", "what", "instead_of", "unit", "ours", "theirs", "ratio", *SOURCE)
+GROWTH_COLUMNS = ("benchmark", "what", "by", "x", "unit", "value", *SOURCE)
 
 
 def report(what: str, instead_of: str, unit: str, ours: float, theirs: float) -> None:
-    """Keep that `what` runs at `ours`, where `instead_of` runs at `theirs`, both in `unit`."""
+    """Keep that `what` comes to `ours`, and `instead_of` to `theirs`, both in `unit`."""
+    ratio = theirs / ours if unit in LESS_IS_BETTER else ours / theirs
     row = {
-        "benchmark": Path(sys.argv[0]).stem,
         "what": what,
         "instead_of": instead_of,
         "unit": unit,
         "ours": f"{ours:.4g}",
         "theirs": f"{theirs:.4g}",
-        "ratio": f"{ours / theirs:.3g}",
-        "machine": f"CPU, {os.cpu_count()} cores, {platform.machine()}",
-        "utc": ledger.now(),
-        "git_commit": ledger.git_state()[0],
+        "ratio": f"{ratio:.3g}",
     }
     print(f"{what}: {row['ours']} {unit}, {instead_of}: {row['theirs']}, ratio {row['ratio']}", flush=True)
-    rows = {}
-    if RESULTS.exists():
-        with RESULTS.open(encoding="utf-8", newline="") as file:
-            rows = {(old["benchmark"], old["what"]): old for old in csv.DictReader(file)}
-    rows[row["benchmark"], what] = row
-    with RESULTS.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows.values())
+    _keep(FOLDER / RESULTS, RESULT_COLUMNS, ("benchmark", "what", "instead_of"), row)
+
+
+def report_growth(what: str, by: str, x: int, unit: str, value: float) -> None:
+    """Keep that `what` comes to `value`, in `unit`, where there are `x` of what `by` counts."""
+    row = {"what": what, "by": by, "x": str(x), "unit": unit, "value": f"{value:.4g}"}
+    print(f"{what}: {row['value']} {unit} at {x:,} {by}", flush=True)
+    _keep(FOLDER / GROWTH, GROWTH_COLUMNS, ("benchmark", "what", "by", "x"), row)
+
+
+def exponent(x: Sequence[float], y: Sequence[float]) -> float:
+    """Of the power law that fits points best: 1 is in proportion, 0 is no growth."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def machine() -> str:
+    """The machine in words; half precision is fast only where its instructions are."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"CPU, {torch.get_num_threads()} threads of {os.cpu_count()}, {platform.machine()} with {capability}"
+
+
+def _keep(path: Path, columns: tuple[str, ...], keys: tuple[str, ...], row: dict[str, str]) -> None:
+    """Put a row where the one with the same keys was, or at the end."""
+    row = {"benchmark": Path(sys.argv[0]).stem} | row
+    row |= {"machine": machine(), "utc": ledger.now(), "git_commit": ledger.git_state()[0]}
+    old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame(columns=columns)
+    same = (old[list(keys)] == [row[key] for key in keys]).all(axis=1)
+    place = same.idxmax() if same.any() else len(old)
+    old.loc[place] = [row[column] for column in columns]
+    content = old.to_csv(index=False, lineterminator="\n").encode()
+    write_atomically(path, lambda stream: stream.write(content))

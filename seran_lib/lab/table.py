@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from seran_lib import paper
+from seran_lib.nets import list_models
 from seran_lib.paths import RESULTS, ROOT
 
 from . import ledger
@@ -87,12 +88,18 @@ def results_block(rows: pd.DataFrame) -> str:
 
 
 def speed_block(rows: pd.DataFrame) -> str:
-    """What `make bench` measured: a row a comparison, with the machine below."""
-    lines = ["| what | ours | instead | ratio |", "|---|---|---|---|"]
-    for row in rows.itertuples():
-        ours, theirs = (f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}" for rate in (row.ours, row.theirs))
-        lines.append(f"| {row.what} | {ours} {row.unit} | {row.instead_of}: {theirs} | {row.ratio:.3g} |")
-    return "\n".join([*lines, "", f"Measured on: {', '.join(sorted(rows['machine'].unique()))}."])
+    """What `make bench` measured: a row a comparison, models compared alike in one, with the machine below."""
+    lines = ["| what | ours | instead | times better |", "|---|---|---|---|"]
+    alike = rows["what"].str.replace(rf"\b(?:{'|'.join(list_models())})\b", "{}", regex=True)
+    for (what, other, unit), same in rows.groupby([alike, "instead_of", "unit"], sort=False):
+        middle = same[["ours", "theirs"]].median()
+        ours, theirs = (f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in middle)
+        ratios = same["ratio"]
+        said, times = same["what"].iloc[0], f"{ratios.median():.3g}"
+        if len(same) > 1:
+            said, times = what.format(f"{len(same)} models"), f"{times} ({ratios.min():.3g} to {ratios.max():.3g})"
+        lines.append(f"| {said} | {ours} {unit} | {other}: {theirs} | {times} |")
+    return "\n".join([*lines, "", f"Medians. Measured on: {', '.join(sorted(rows['machine'].unique()))}."])
 
 
 def fill(text: str, name: str, content: str) -> str:

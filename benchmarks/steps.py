@@ -1,0 +1,74 @@
+"""What is timed, a training step as it is taken here or as a plain loop takes it, and how several things take turns."""
+
+import contextlib
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from seran_lib.lab.evaluate import autocast
+from seran_lib.lab.profiles import PROFILES, resolve
+from seran_lib.lab.train import build_model
+from seran_lib.nets import create_model
+
+CPU = torch.device("cpu")
+CLASSES = 123  # the paper's species
+LAPTOP = PROFILES["laptop"]
+LAPTOP_SCALE = f"{LAPTOP.size} px, x{LAPTOP.width:g}"
+PLAIN = "float32, channels first"
+
+
+def network(name: str, *, width: float = 1.0, classes: int = CLASSES, ours: bool = True) -> nn.Module:
+    """A network with the same random weights every time: laid out as for our training, or as it is made."""
+    if ours:
+        return build_model(replace(resolve("smoke", model=name, init="plain"), width=width), classes, CPU)
+    torch.manual_seed(0)
+    return create_model(name, classes, width=width)
+
+
+def half_precision(ours: bool) -> contextlib.AbstractContextManager:
+    """The context of a forward pass: half precision, or float32."""
+    return autocast(CPU) if ours else contextlib.nullcontext()
+
+
+def training_step(
+    model: nn.Module, *, batch: int, size: int, classes: int = CLASSES, ours: bool = True, compiled: bool = False
+) -> Callable[[], None]:
+    """A function that takes one step with AdamW on the same `batch` random images of `size` pixels.
+
+    Ours has half precision and the fused optimiser; otherwise all is PyTorch's default.
+    """
+    model.train()
+    forward = torch.compile(model) if compiled else model
+    optimiser = torch.optim.AdamW(model.parameters(), fused=ours or None)
+    images, targets = torch.randn(batch, 3, size, size), torch.randint(0, classes, (batch,))
+
+    def step() -> None:
+        with half_precision(ours):
+            scores = forward(images)
+        nn.functional.cross_entropy(scores.float(), targets).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return step
+
+
+def laptop_step(name: str, **ways: bool) -> Callable[[], None]:
+    """A training step of a model at the scale of the laptop profile."""
+    model = network(name, width=LAPTOP.width, ours=ways.get("ours", True))
+    return training_step(model, batch=LAPTOP.batch, size=LAPTOP.size, **ways)
+
+
+def medians(*actions: Callable[[], object], rounds: int, warm_up: int = 2) -> list[float]:
+    """Median seconds of each action; they take turns, so that a slow moment of the machine hits all of them."""
+    times = []
+    for _ in range(warm_up + rounds):
+        times.append([])
+        for action in actions:
+            began = time.perf_counter()
+            action()
+            times[-1].append(time.perf_counter() - began)
+    return [statistics.median(column) for column in zip(*times[warm_up:], strict=True)]
