@@ -19,7 +19,8 @@ from seran_lib.paths import ALA
 
 from . import cost
 from .checkpoint import CheckpointError
-from .distributed import say
+from .dataset import open_dataset
+from .distributed import say, share
 from .experiment import run
 from .profiles import PROFILES, Settings, device_name, pick_device, resolve
 
@@ -43,7 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
 def train(options: argparse.Namespace) -> int:
     """Do one training run, or what is left of it, and add it to the ledger; torchrun shares it among GPUs."""
     names = ("profile", "data", "epochs", "model", "seed", "init", "wiring", "out")
-    row = run(resolve(**{name: getattr(options, name) for name in names}))
+    settings = resolve(**{name: getattr(options, name) for name in names})
+    dataset = open_dataset(settings, progress=share()[0] == 0)
+    say(cost.settings_table(settings, dataset.count("train")).to_string(header=False, index_names=False))
+    row = run(settings, dataset)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     say(f"{row['run_id']}: test error {row['test_top1_error']:.2f} %, top-5 {row['test_top5_error']:.2f} %")
