@@ -253,6 +253,6 @@ def test_a_run_without_a_notebook(settings, capsys, monkeypatch):
     assert "nothing to do" in capsys.readouterr().out
     assert command.main([*words[:3], "--model", "vgg"]) == 2
     assert "train: unknown model 'vgg'" in capsys.readouterr().err
-    monkeypatch.setattr(command, "run", lambda settings: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(command, "run", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
     assert command.main(words) == 130
     assert capsys.readouterr().err == "train: interrupted. Give the same command again to resume\n"
