@@ -28,6 +28,7 @@ def start(command, runs):
     """Start a command in the repository with its results below `runs`, one thread, outputs as text."""
     return subprocess.Popen(
         command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background shells ignore it
         env=os.environ | {"SERAN_RUNS": str(runs), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
 
@@ -41,8 +42,9 @@ def trainings(atlas, runs):
     words = [f"DATA={atlas}", "EPOCHS=12", "MODELS=seran", "PROFILE=smoke", f"VENV={sys.prefix}"]
     ready = Path(sys.prefix) / ".ready"  # what is installed is taken as it is
     asked = subprocess.run(
-        ["make", "--dry-run", "--old-file", str(ready), "trainings", *words],
+        ["make", "--no-print-directory", "--dry-run", "--old-file", str(ready), "trainings", *words],
         cwd=ROOT, capture_output=True, text=True, check=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},  # of make test
     ).stdout  # fmt: skip
     assert "--cores all" in asked
     return start(shlex.split(asked.replace("--cores all", "--cores 1")), runs)
