@@ -146,7 +146,7 @@ def settings_table(settings: Settings, images: int) -> pd.DataFrame:
         "model": f"{settings.model}, width x{settings.width:g}, {settings.size} px",
         "wiring, initialisation": f"{settings.wiring}, {settings.init}",
         "training images": f"{images:,}",
-        "effective batch": f"{settings.batch} (one step a batch, one device)",
+        "effective batch": f"{settings.batch}, in pieces where memory does not suffice",
         "epochs": str(settings.epochs),
         "learning rate": f"one-cycle up to {settings.lr:g}",
         "seed": str(settings.seed),
