@@ -13,18 +13,14 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from seran_lib.data.drawn import draw_atlas
-from seran_lib.data.manifest import read_manifest, select
-from seran_lib.data.split import split_by_species
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.describe import training_memory
 from seran_lib.nets.recompute import recompute_blocks
 from seran_lib.paper import FACTS
-from seran_lib.paths import ALA, CACHE, COLLECTIONS
 
 from . import ledger, profiles
 from .checkpoint import write_json
-from .dataset import DRAWN
+from .dataset import read_split
 from .profiles import Settings, device_name, pick_device
 
 # Training images/s at 224 px with mixed precision on an RTX 3090 (timm's published benchmark, torch 1.12).
@@ -170,12 +166,7 @@ class Images:
 
 def count_images(settings: Settings) -> Images:
     """Images of the settings' data set after selection and split; no picture is opened. Raises DataError."""
-    if settings.data:
-        folder = COLLECTIONS / f"{ALA}-curated" if settings.data == ALA else settings.data
-    else:
-        folder = draw_atlas(CACHE / "drawn", **DRAWN)
-    manifest = select(read_manifest(folder), min_images=settings.min_images)
-    parts = split_by_species(manifest, seed=settings.seed)
+    _, manifest, parts = read_split(settings)
     train, valid = (int((parts == part).sum()) for part in ("train", "valid"))
     return Images(train, valid, manifest["label"].nunique(), f"{settings.data_name}, seed {settings.seed}")
 

@@ -61,9 +61,7 @@ def open_dataset(settings: Settings, *, progress: bool = False) -> Dataset:
     Without a folder the drawn insects are made. Every image is checked here, so that bad input stops a run before it
     trains. Raises DataError naming every bad row or file.
     """
-    folder = _collected() if settings.data == ALA else settings.data or str(draw_atlas(CACHE / "drawn", **DRAWN))
-    manifest = select(read_manifest(folder), min_images=settings.min_images)
-    parts = split_by_species(manifest, seed=settings.seed)
+    folder, manifest, parts = read_split(settings)
     classes, targets = np.unique(manifest["label"].to_numpy(dtype=str), return_inverse=True)
     return Dataset(
         folder=folder,
@@ -76,8 +74,23 @@ def open_dataset(settings: Settings, *, progress: bool = False) -> Dataset:
     )
 
 
-def _collected() -> str:
-    """The folder that chapter 02 wrote from the live atlas."""
+def read_split(settings: Settings) -> tuple[str, pd.DataFrame, pd.Series]:
+    """The folder of a run's images, its manifest after the choice of species, and the part of every row.
+
+    No picture is opened. Raises DataError for a manifest that can not be used.
+    """
+    folder = data_folder(settings.data)
+    manifest = select(read_manifest(folder), min_images=settings.min_images)
+    return folder, manifest, split_by_species(manifest, seed=settings.seed)
+
+
+def data_folder(data: str) -> str:
+    """The folder that `data` names: itself, what chapter 02 wrote from the live atlas, or drawn insects, made here.
+
+    Raises DataError where the atlas has not been collected yet.
+    """
+    if data != ALA:
+        return data or str(draw_atlas(CACHE / "drawn", **DRAWN))
     folder = COLLECTIONS / f"{ALA}-curated"
     if not folder.is_dir():
         raise DataError(

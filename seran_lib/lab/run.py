@@ -9,7 +9,6 @@ state is saved on the way out, so that Ctrl-C, SIGTERM, SIGKILL and a power cut 
 
 import argparse
 import contextlib
-import errno
 import importlib.metadata
 import inspect
 import logging
@@ -28,6 +27,7 @@ from filelock import FileLock, Timeout
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from seran_lib.data.pack import NO_ROOM
 from seran_lib.paths import ALA, NOTEBOOKS, RUNS
 
 from . import ledger
@@ -36,7 +36,6 @@ from .profiles import device_name, pick_device, resolve
 
 GRACE = 10.0  # seconds in which a run that was killed a moment ago lets go of its folder
 SNAKEMAKE = "SERAN_SNAKEMAKE"  # in the environment: the process number of the Snakemake that runs this, see Snakefile
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class RunError(RuntimeError):
@@ -130,7 +129,7 @@ def execute(notebook: Path, parameters: dict[str, object]) -> Path:
                 f"see {output}"
             ) from error
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in NO_ROOM:
                 raise
             raise RunError(
                 f"could not write {output}: {error.strerror}. What was written before is intact. "

@@ -78,7 +78,8 @@ def results_block(rows: pd.DataFrame) -> str:
         first, devices = group.iloc[0], " and ".join(sorted(group["device"].unique()))
         parts.append(
             f"**{data}**, profile `{profile}`, {epochs} epochs, `{init}` start: {first['classes']} classes, "
-            f"{first['train']:,} images to train, {first['test']:,} to test; {devices}.\n\n{group_table(group)}"
+            f"{first['train']:,} images to train, {first['test']:,} to test; {devices}; "
+            f"{group['seconds'].sum() / 60:.0f} minutes of training in all.\n\n{group_table(group)}"
         )
     if not (rows["profile"] == "paper").any():
         parts.append(

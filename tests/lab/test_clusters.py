@@ -107,7 +107,7 @@ def test_slurm_is_asked_for_a_gpu_memory_and_time_and_runs_the_training(workplac
 
 
 # Snakemake as usual, but jobs are created here: the request is kept, and what the machine would do is done in an
-# empty folder in the place of /tmp/workdir. Plugins and pip's packages are there already.
+# empty folder in the place of the container's. Plugins and pip's packages are there already.
 MACHINE = """
 import os, pathlib, subprocess, sys
 from google.cloud import batch_v1
@@ -120,7 +120,7 @@ class Client:
         setup, snakefile, barrier, work = request.job.task_groups[0].task_spec.runnables
         machine = pathlib.Path("machine").resolve()
         for step in (setup, snakefile):
-            script = step.script.text.replace("/tmp/workdir", str(machine))
+            script = step.script.text.replace(work.container.volumes[0].split(":")[0], str(machine))
             subprocess.run(["bash"], input=script, text=True, check=True)
         environment = os.environ | dict(work.environment.variables) | {"SERAN_RUNS": str(machine / "runs")}
         subprocess.run(["bash", "entrypoint.sh"], cwd=machine, env=environment)

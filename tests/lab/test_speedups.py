@@ -15,6 +15,7 @@ from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.memory import Fit
 from seran_lib.nets import create_model
 from seran_lib.nets.blocks import SEBottleneck
+from seran_lib.nets.describe import training_memory
 from seran_lib.nets.recompute import recompute_blocks
 
 CPU = torch.device("cpu")
@@ -128,23 +129,8 @@ def test_recomputing_changes_no_gradient_and_no_running_statistic(name):
         assert torch.equal(mine.grad, theirs.grad), path
     for (path, mine), theirs in zip(models[1].named_buffers(), models[0].buffers(), strict=True):
         assert torch.equal(mine, theirs), path
-    saved = [kept_bytes(model) for model in models]
-    assert saved[1] < 0.7 * saved[0]
-
-
-def kept_bytes(model):
-    """Bytes that a forward pass keeps for the backward pass."""
-    storages = {}
-
-    def keep(tensor):
-        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        scores = model(torch.randn(4, 3, 64, 64))
-    del scores
-    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    return sum(size for pointer, size in storages.items() if pointer not in weights)
+    (_, plain), (_, recomputing) = (training_memory(model, 64) for model in models)
+    assert recomputing < 0.7 * plain
 
 
 def test_pieces_of_a_batch_add_up_to_its_gradient(longer):
