@@ -8,10 +8,11 @@ READY := $(VENV)/.ready
 PROFILE ?= smoke
 DATA ?=
 EPOCHS ?= 0
-SEEDS ?= 0
+SEEDS ?=
+STUDY ?=
 INIT ?=
 MODELS ?=
-CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) seeds=$(SEEDS) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(if $(filter ala,$(DATA)),ala,$(abspath $(DATA)))") $(if $(MODELS),models=$(MODELS))
+CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(STUDY),study=$(STUDY)) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(if $(filter ala,$(DATA)),ala,$(abspath $(DATA)))") $(if $(MODELS),models=$(MODELS))
 # A killed Snakemake leaves locks that would refuse the same command; runs lock their own folders, so it needs none.
 SNAKEMAKE = $(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --nolock --rerun-incomplete
 
@@ -22,6 +23,7 @@ help:  ## this list
 	@echo
 	@echo "  variables: PROFILE=smoke|laptop|colab|paper  DATA=folder with manifest.csv, or ala  EPOCHS=n  SEEDS=0,1,2"
 	@echo "             MODELS=seran_d,resnet101  INIT=plain|zero  PYTHON=python3.12  VENV=.venv"
+	@echo "             STUDY=tables,wiring  (the runs of those studies of seran_lib/lab/protocol.py)"
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'

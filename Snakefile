@@ -2,8 +2,9 @@
 
     snakemake --cores all --nolock --rerun-incomplete --config profile=laptop data=FOLDER seeds=0,1,2 models=seran_d
 
-Finished runs are known by their predictions below results/ (of the smoke profile: below runs/smoke/). A run that was
-interrupted resumes at its last checkpoint when the same command is given again, whatever was killed: two runs on one
+With study=tables,wiring the runs are those of the studies in seran_lib/lab/protocol.py; seeds and models then choose
+among them. Finished runs are known by their predictions below results/ (of the smoke profile: below runs/smoke/) and
+their rows in the ledger there: delete a row, and just that run is done again. A run that was interrupted resumes at its last checkpoint when the same command is given again, whatever was killed: two runs on one
 folder refuse each other by themselves, so that Snakemake's own locks, which outlive a killed Snakemake, are not needed.
 One run takes one core, or a GPU and all cores; clusters/ has the settings for many machines.
 """
@@ -14,8 +15,9 @@ import shlex
 import sys
 
 from seran_lib.lab.cost import count_images, gpu_hours
-from seran_lib.lab.experiment import predictions_path
+from seran_lib.lab.experiment import predictions_path, recorded
 from seran_lib.lab.profiles import PROFILES, resolve
+from seran_lib.lab.protocol import STUDIES
 from seran_lib.paths import NOTEBOOKS, RUNS
 
 os.environ["SERAN_SNAKEMAKE"] = str(os.getpid())  # a run stops when this process, which started it, is gone
@@ -23,13 +25,28 @@ os.environ["SERAN_SNAKEMAKE"] = str(os.getpid())  # a run stops when this proces
 PROFILE = str(config.get("profile", "smoke"))
 DATA = str(config.get("data", ""))
 EPOCHS = int(config.get("epochs", 0))
-SEEDS = [int(seed) for seed in str(config.get("seeds", "0")).split(",")]
+SEEDS = [int(seed) for seed in str(config.get("seeds", "")).split(",") if seed]
 INIT = str(config.get("init", ""))
 resolve(PROFILE, data=DATA, epochs=EPOCHS, init=INIT)  # a wrong word stops here
-MODELS = str(config.get("models") or ",".join(PROFILES[PROFILE].grid)).split(",")
-TRAININGS = [
-    resolve(PROFILE, data=DATA, epochs=EPOCHS, seed=seed, model=model, init=INIT) for seed in SEEDS for model in MODELS
-]
+MODELS = [model for model in str(config.get("models", "")).split(",") if model]
+STUDY = [study for study in str(config.get("study", "")).split(",") if study]
+if unknown := set(STUDY) - set(STUDIES):
+    raise ValueError(f"unknown study {', '.join(unknown)}: choose from {', '.join(STUDIES)}")
+if STUDY and (EPOCHS or INIT):
+    raise ValueError("a study names its own epochs and start: give epochs and init without study")
+if STUDY:
+    TRAININGS = [
+        settings
+        for study in STUDY
+        for settings in STUDIES[study].runs(PROFILE, DATA)
+        if settings.seed in (SEEDS or [settings.seed]) and settings.model in (MODELS or [settings.model])
+    ]
+else:
+    TRAININGS = [
+        resolve(PROFILE, data=DATA, epochs=EPOCHS, seed=seed, model=model, init=INIT)
+        for seed in SEEDS or [0]
+        for model in MODELS or PROFILES[PROFILE].grid
+    ]
 BY_ID = {settings.run_id: settings for settings in TRAININGS}
 RESULTS = TRAININGS[0].results
 CHAPTERS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
@@ -41,7 +58,11 @@ GPU = PROFILES[PROFILE].width == 1  # the full networks; the narrow ones are mad
 STORED = workflow.storage_settings.default_storage_provider is not None  # a bucket, and no shared file system
 PREDICTIONS = RESULTS / "predictions" / "{run_id}.csv.gz"
 PARCEL = "parcels/{run_id}.zip"  # how a run comes home through a bucket
-FINISHED = [local(predictions_path(settings)) for settings in TRAININGS]  # local: not in the bucket
+FINISHED = [local(predictions_path(settings)) for settings in BY_ID.values()]  # local: not in the bucket
+UNRECORDED = {run_id for run_id, settings in BY_ID.items() if recorded(settings).empty}
+for run_id in UNRECORDED:  # predictions without a row in the ledger count as older than anything
+    if predictions_path(BY_ID[run_id]).exists():
+        os.utime(predictions_path(BY_ID[run_id]), (0, 0))
 
 
 def arguments(settings):
@@ -49,6 +70,14 @@ def arguments(settings):
     words = ["--profile", settings.profile, "--seed", str(settings.seed), "--epochs", str(settings.epochs)]
     words += ["--data", shlex.quote(settings.data)] if settings.data else []
     return " ".join(words)
+
+
+def choices(settings):
+    """The parameters that only the chapter of training has; learning rate and images per class where not the usual."""
+    words = [f"model={settings.model}", f"init={settings.init}", f"wiring={settings.wiring}"]
+    words += [f"lr={settings.lr}"] if settings.lr != PROFILES[settings.profile].lr else []
+    words += [f"images_per_class={settings.images_per_class}"] if settings.images_per_class else []
+    return " ".join(f"-p {word}" for word in words)
 
 
 def minutes(wildcards):
@@ -81,6 +110,8 @@ rule trainings:
 
 
 rule train:
+    input:
+        lambda wildcards: [local("Snakefile")] if wildcards.run_id in UNRECORDED else [],
     output:
         PARCEL if STORED else PREDICTIONS,
     wildcard_constraints:
@@ -92,10 +123,9 @@ rule train:
         runtime=minutes,
     params:
         arguments=lambda wildcards: arguments(BY_ID[wildcards.run_id]),
-        model=lambda wildcards: BY_ID[wildcards.run_id].model,
-        init=lambda wildcards: BY_ID[wildcards.run_id].init,
+        choices=lambda wildcards: choices(BY_ID[wildcards.run_id]),
     shell:
-        f"{RUN} 08_train_one {{params.arguments}} -p model={{params.model}} -p init={{params.init}}"
+        f"{RUN} 08_train_one {{params.arguments}} {{params.choices}}"
         + (f" && {PARCELS} pack {RESULTS} {{wildcards.run_id}} {{output}}" if STORED else "")
 
 

@@ -46,6 +46,8 @@ epochs: int = 0  # zero means the number the profile names
 model: str = "seran_d"  # any name of seran_lib.nets.list_models()
 wiring: str = "paper"  # paper | port, see chapter 05
 init: str = ""  # plain | zero, how residual branches start; empty means as the profile
+lr: float = 0.0  # highest learning rate; zero means the profile's
+images_per_class: int = 0  # most training images of a species; zero means all of them
 
 # %%
 import pandas as pd
@@ -70,7 +72,18 @@ use_book_style()
 # data set is opened, checked and resized once, and all faults are listed together.
 
 # %%
-settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs, model=model, wiring=wiring, init=init)
+settings = resolve(
+    profile,
+    seed=seed,
+    data=data,
+    out=out,
+    epochs=epochs,
+    model=model,
+    wiring=wiring,
+    init=init,
+    lr=lr,
+    images_per_class=images_per_class,
+)
 dataset = open_dataset(settings, progress=True)
 show_table(settings_table(settings, dataset.count("train")))
 

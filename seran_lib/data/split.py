@@ -19,6 +19,7 @@ import pandas as pd
 from seran_lib.data.manifest import DataError
 
 SPLIT = "split.csv"  # in a collection's folder: image_id, label, part
+UNUSED = "unused"  # the part of training images that a study of small sets leaves out
 HELD_OUT = ("test", "valid")  # in the order they are filled
 
 
@@ -64,6 +65,20 @@ def split_by_species(manifest: pd.DataFrame, *, seed: int, grouped: bool = True)
     if problems:
         raise DataError(problems, "Add images of these species, leave them out (min_images), or mend their groups.")
     return pd.Series(parts, index=manifest.index, name="part")
+
+
+def limit_training(manifest: pd.DataFrame, split: pd.Series, images_per_class: int, *, seed: int) -> pd.Series:
+    """The split with at most so many training images of each species; the others become "unused".
+
+    The images are drawn by `seed`, and those of a smaller number are among those of a larger one. Validation and test
+    stay as they are.
+    """
+    limited = split.copy()
+    training = manifest[split == "train"]
+    for species, rows in training.groupby("label"):
+        order = _shuffled(rows.index[rows["image_id"].argsort(kind="stable")].tolist(), seed, species)
+        limited[order[images_per_class:]] = UNUSED
+    return limited
 
 
 def fingerprint(manifest: pd.DataFrame, split: pd.Series) -> str:

@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """Do one training run, or what is left of it, and add it to the ledger; torchrun shares it among GPUs."""
-    names = ("profile", "data", "epochs", "model", "seed", "init", "wiring", "out")
+    names = ("profile", "data", "epochs", "model", "seed", "init", "wiring", "lr", "images_per_class", "out")
     settings = resolve(**{name: getattr(options, name) for name in names})
     dataset = open_dataset(settings, progress=share()[0] == 0)
     say(cost.settings_table(settings, dataset.count("train")).to_string(header=False, index_names=False))
@@ -170,6 +170,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int, default=0, help="(0)")
     one.add_argument("--init", default="", help="plain or zero; the profile's own without it")
     one.add_argument("--wiring", default="paper", help="of the attention masks: paper (the default) or port")
+    one.add_argument("--lr", type=float, default=0.0, help="highest learning rate; the profile's own without it")
+    one.add_argument(
+        "--images-per-class", type=int, default=0, metavar="N", help="most training images of a species; 0: all"
+    )
     one.add_argument("--out", default="", help="folder for checkpoints; one of the run's own below runs/ without it")
     return parser
 

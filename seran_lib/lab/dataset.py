@@ -11,7 +11,7 @@ from seran_lib.data.drawn import draw_atlas
 from seran_lib.data.loaders import make_loaders
 from seran_lib.data.manifest import DataError, read_manifest, select
 from seran_lib.data.pack import PackedImages, pack
-from seran_lib.data.split import fingerprint, split_by_species
+from seran_lib.data.split import fingerprint, limit_training, split_by_species
 from seran_lib.paths import ALA, CACHE, COLLECTIONS
 
 from .profiles import Settings
@@ -81,7 +81,10 @@ def read_split(settings: Settings) -> tuple[str, pd.DataFrame, pd.Series]:
     """
     folder = data_folder(settings.data)
     manifest = select(read_manifest(folder), min_images=settings.min_images)
-    return folder, manifest, split_by_species(manifest, seed=settings.seed)
+    parts = split_by_species(manifest, seed=settings.seed)
+    if settings.images_per_class:
+        parts = limit_training(manifest, parts, settings.images_per_class, seed=settings.seed)
+    return folder, manifest, parts
 
 
 def data_folder(data: str) -> str:

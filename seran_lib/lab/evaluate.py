@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import log_softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 
@@ -62,9 +63,23 @@ def measure(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     }
 
 
-def prediction_table(scores: np.ndarray, dataset: Dataset, part: str) -> pd.DataFrame:
-    """One row per image of a part: image_id, label, predicted, probability (of the prediction), label_probability,
-    label_rank (1 = predicted). Enough to redo top-k errors, paired tests, loss and calibration."""
+def fit_temperature(scores: np.ndarray, targets: np.ndarray) -> float:
+    """The number that scores (n, classes) are divided by for the least cross-entropy against class numbers (n,).
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. Above 1 where the network is too sure of itself;
+    between 1/20 and 20. To be fitted on validation images.
+    """
+
+    def loss(log_temperature: float) -> float:
+        return measure(scores / np.exp(log_temperature), targets)["loss"]
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-np.log(20), np.log(20)), method="bounded").x))
+
+
+def prediction_table(scores: np.ndarray, dataset: Dataset, part: str, temperature: float) -> pd.DataFrame:
+    """One row per image of a part: image_id, label, predicted, probability (of the prediction), calibrated (the same
+    at the temperature), label_probability, label_rank (1 = predicted). Enough to redo top-k errors, paired tests, loss
+    and calibration."""
     chosen = dataset.parts == part
     targets, classes = dataset.targets[chosen], np.array(dataset.classes)
     probabilities = np.exp(log_softmax(scores.astype(float), axis=1))
@@ -75,6 +90,7 @@ def prediction_table(scores: np.ndarray, dataset: Dataset, part: str) -> pd.Data
             "label": classes[targets],
             "predicted": classes[scores.argmax(axis=1)],
             "probability": probabilities.max(axis=1),
+            "calibrated": softmax(scores.astype(float) / temperature, axis=1).max(axis=1),
             "label_probability": probabilities[rows, targets],
             "label_rank": 1 + (best_first(scores) == targets[:, None]).argmax(axis=1),
         }

@@ -4,6 +4,7 @@ import hashlib
 from contextlib import nullcontext
 from pathlib import Path
 
+import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save as to_safetensors
@@ -15,7 +16,7 @@ from .callbacks import contiguous
 from .checkpoint import CheckpointError, remove_partial_files, write_atomically
 from .dataset import Dataset, open_dataset
 from .distributed import say, share, wait_for_all
-from .evaluate import measure, precision, predict, prediction_table, save_table
+from .evaluate import fit_temperature, measure, precision, predict, prediction_table, save_table
 from .profiles import Settings, device_name, pick_device
 from .train import Training, train
 
@@ -34,12 +35,19 @@ def predictions_path(settings: Settings) -> Path:
 
 def finished(settings: Settings, dataset: Dataset) -> dict[str, object] | None:
     """The ledger row of this run on these very images and split, or None where it still has to be done."""
-    rows = ledger.read(settings.results)
-    rows = rows[(rows["run_id"] == settings.run_id) & (rows["data_fingerprint"] == dataset.fingerprint)]
-    for name in ("width", "size", "batch", "lr"):  # not in the run's name, but a profile may have changed
-        rows = rows[rows[name] == getattr(settings, name)]
+    rows = recorded(settings)
+    rows = rows[rows["data_fingerprint"] == dataset.fingerprint]
     complete = curve_path(settings).exists() and predictions_path(settings).exists()
     return rows.iloc[-1].to_dict() if len(rows) and complete else None
+
+
+def recorded(settings: Settings) -> pd.DataFrame:
+    """The ledger's row of this run, on whatever images; empty where it has none."""
+    rows = ledger.read(settings.results)
+    rows = rows[rows["run_id"] == settings.run_id]
+    for name in ("width", "size", "batch", "lr"):  # not in the run's name as a rule, but a profile may have changed
+        rows = rows[rows[name] == getattr(settings, name)]
+    return rows
 
 
 def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]:
@@ -80,8 +88,10 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         scores = predict(training.model, loader)
         targets = dataset.targets[dataset.parts == part]
         measured |= {f"{part}_{name}": value for name, value in measure(scores, targets).items()}
-        if part == "test":
-            save_table(predictions_path(settings), prediction_table(scores, dataset, part))
+        if part == "valid":
+            temperature = fit_temperature(scores, targets)
+        else:
+            save_table(predictions_path(settings), prediction_table(scores, dataset, part, temperature))
     weights = to_safetensors(contiguous(training.model))
     write_atomically(settings.folder / WEIGHTS, lambda stream: stream.write(weights))
     save_table(curve_path(settings), training.log)
@@ -103,6 +113,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         "wiring": settings.wiring,
         "pool": "avg" if settings.model == "seran_d_avg_pool" else "max",
         "init": settings.init,
+        "images_per_class": settings.images_per_class,
         "seed": settings.seed,
         "epochs": settings.epochs,
         "batch": settings.batch,
@@ -110,6 +121,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         "lr": settings.lr,
         "precision": precision(device),
         **{name: round(float(value), 4) for name, value in measured.items() if name != "valid_macro_error"},
+        "temperature": round(temperature, 4),
         "parameters": count_parameters(training.model),
         "seconds": round(training.seconds, 1),
         "images_per_second": round(training.images_per_second, 1),

@@ -1,5 +1,6 @@
 """The four profiles, and the settings of one run: everything that decides its result, checked before it starts."""
 
+import math
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -62,8 +63,8 @@ class Settings:
     """All that decides the result of one training run; the same settings on the same machine give the same weights.
 
     `data` is the folder with `manifest.csv`, "ala" for the set collected from the live atlas by chapters 01 and 02, or
-    empty for the drawn insects of the smoke profile. `out` is the folder
-    that keeps checkpoints; empty means a folder of this run's own below `runs/`.
+    empty for the drawn insects of the smoke profile. `images_per_class` is the most training images a species has, 0
+    for all of them. `out` is the folder that keeps checkpoints; empty means a folder of this run's own below `runs/`.
     """
 
     profile: str
@@ -78,6 +79,7 @@ class Settings:
     min_images: int
     wiring: str
     init: str
+    images_per_class: int
     out: str
 
     @property
@@ -89,7 +91,9 @@ class Settings:
     def run_id(self) -> str:
         """Names the run in the ledger, in `runs/` and in `results/`."""
         parts = [self.data_name, self.profile, self.model, f"e{self.epochs}", f"s{self.seed}"]
-        return "-".join(parts + [choice for choice in (self.wiring, self.init) if choice in ("port", "zero")])
+        parts += [choice for choice in (self.wiring, self.init) if choice in ("port", "zero")]
+        parts += [f"lr{self.lr:g}"] if self.lr != PROFILES[self.profile].lr else []
+        return "-".join(parts + ([f"n{self.images_per_class}"] if self.images_per_class else []))
 
     @property
     def folder(self) -> Path:
@@ -116,6 +120,8 @@ def resolve(
     model: str = "seran_d",
     wiring: str = "paper",
     init: str = "",
+    lr: float = 0.0,
+    images_per_class: int = 0,
 ) -> Settings:
     """Settings of a profile; zero and empty values mean the profile's own.
 
@@ -123,8 +129,9 @@ def resolve(
     any work is done.
     """
     given = {"profile": profile, "seed": seed, "data": data, "out": out, "epochs": epochs, "model": model}
+    given |= {"lr": lr, "images_per_class": images_per_class}
     for name, value in given.items():
-        expected = int if name in ("seed", "epochs") else str
+        expected = {"seed": int, "epochs": int, "images_per_class": int, "lr": float}.get(name, str)
         if type(value) is not expected:
             raise TypeError(f"{name} = {value!r} is {type(value).__name__}, expected {expected.__name__}")
     for name, value, choices in (
@@ -135,8 +142,9 @@ def resolve(
     ):
         if value not in choices:
             raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")
-    if seed < 0 or epochs < 0:
-        raise ValueError(f"seed = {seed} and epochs = {epochs} must not be negative")
+    for name in ("seed", "epochs", "images_per_class", "lr"):
+        if not 0 <= given[name] < math.inf:
+            raise ValueError(f"{name} = {given[name]} must be 0 or more")
     if not data and profile != "smoke":
         raise ValueError(f"profile {profile!r} needs photographs: give data = a folder that holds manifest.csv")
     if data and data != ALA and not Path(data).is_dir():
@@ -144,9 +152,8 @@ def resolve(
     chosen = PROFILES[profile]
     names = {field.name for field in fields(Settings)} & {field.name for field in fields(Profile)}
     settings = {name: getattr(chosen, name) for name in names}
-    return Settings(
-        **(settings | given | {"epochs": epochs or chosen.epochs, "wiring": wiring, "init": init or chosen.init})
-    )
+    own = {"epochs": epochs or chosen.epochs, "lr": lr or chosen.lr, "wiring": wiring, "init": init or chosen.init}
+    return Settings(**(settings | given | own))
 
 
 def pick_device() -> torch.device:

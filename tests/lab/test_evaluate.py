@@ -37,7 +37,7 @@ class Set:
 
 
 def test_predictions_are_enough_to_redo_the_measures(tmp_path):
-    table = prediction_table(SCORES, Set, "test")
+    table = prediction_table(SCORES, Set, "test", 2.0)
     save_table(tmp_path / "p.csv.gz", table)
     read = pd.read_csv(tmp_path / "p.csv.gz")
     assert 100 * (read["label"] != read["predicted"]).mean() == measure(SCORES, TARGETS)["top1_error"]
@@ -54,7 +54,7 @@ def test_ties_and_sure_mistakes_survive_the_table(tmp_path):
     class Tied(Set):
         targets = np.array([1, 2, 1, 2, 0])
 
-    save_table(tmp_path / "p.csv.gz", prediction_table(scores, Tied, "test"))
+    save_table(tmp_path / "p.csv.gz", prediction_table(scores, Tied, "test", 1.0))
     read = pd.read_csv(tmp_path / "p.csv.gz")
     measured = measure(scores, Tied.targets[:4])
     assert read["label_rank"].tolist() == [2, 3, 1, 1]

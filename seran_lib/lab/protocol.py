@@ -1,0 +1,232 @@
+"""What is to be found out, with which runs, and what will count as an answer: written down before the runs.
+
+Every claim of the paper has a contrast that could refute it, and the rule that decides is fixed here. The chapters 09
+and 10 read this page and the ledger, and nothing else. Known when it was written were the one-seed rows of 5, 10 and 12 epochs in the ledger; they count for
+no claim.
+
+**Runs.** `laptop` scale (x1/4 width, 96 px, batch 32), 8 epochs, highest learning rate 1e-3, plain start, on two sets
+of photographs: butterfly100 (100 kinds in the field, 1,785 test images, the main set) and heliconius (13 kinds of
+pinned wings, 477 test images). A seed decides the split, the first weights, the order of the images, their
+augmentation and the dropout; all models of one seed share the split and the order. Images of one animal or one
+near-duplicate cluster stay in one part. The last epoch counts. Nothing is chosen by test images: learning rates are
+chosen by the validation images of seed 0 of heliconius.
+
+**Metric.** Top-1 test error. Errors differ in level from set to set, so models are compared by the *ratio* of their
+errors, on the logarithm of (wrong + 1/2) / (n + 1). The paper's ratios have intervals too, from its 5,118 test or
+5,119 validation images; they know nothing of seeds.
+
+**Model of the noise.** A block design: log error = model + seed + rest, by least squares over all models of a study on
+one set. The rest is what seeds and test images do to a difference between two models, pooled over all models, so that
+three seeds suffice for a usable interval. McNemar's test on the paired predictions of each seed stands beside it: what
+a reader of one run would have said.
+
+**Decision.** For a contrast "A errs more than B", with the 95 % interval of the ratio A / B:
+*agrees* where the interval lies above 1 and Holm's p over all contrasts of its set is below 0.05; *contradicts* where
+the same holds below 1; *leans* to a side where the interval excludes 1 but Holm's p does not suffice; *cannot tell*
+otherwise. The size agrees where the paper's ratio lies within our interval. For a contrast "A errs as much as B" a
+margin of 15 % of the error is a tie (the paper's own SERAN-D would have two points): *agrees* where the 90 % interval
+lies within 1/1.15 to 1.15 (two one-sided tests), *contradicts* where the 95 % interval lies outside, *cannot tell*
+otherwise. With fewer than three seeds of both models a contrast is *not run*.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from types import MappingProxyType
+
+from seran_lib.paths import RESULTS
+
+from . import ledger
+from .profiles import PROFILES, TABLE1, TABLE2, Settings, resolve
+
+MARGIN = 1.15
+SEEDS_NEEDED = 3
+EPOCHS = 8
+CURVE_EPOCHS = (1, 2, 4, 8, 16, 32)
+# Images per class and epochs that take about as many steps as 8 epochs of all of butterfly100, where a class has 86
+# training images: so that few images are not few iterations as well.
+CURVE_IMAGES = MappingProxyType({5: 128, 10: 64, 20: 32, 50: 16, 0: 8})
+RATES = (5e-4, 1e-3, 2e-3, 4e-3)  # 5e-4 is the paper's
+RATES_SET = "heliconius"
+CURVES = ("seran_d", "resnet101", "seran_d_no_se", "seran_d_no_attention")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """`worse` errs more than `better`, or, where `tie`, they err alike; names as in `nets.list_models()`."""
+
+    claim: str
+    worse: str
+    better: str
+    tie: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper, where it stands, and what would refute it."""
+
+    says: str
+    source: str
+    refuted_by: str
+
+
+CLAIMS = MappingProxyType(
+    {
+        "C1": Claim(
+            "SE and attention together beat SE alone and attention alone",
+            "4.2, Table 2",
+            "SERAN-D errs as much as, or more than, its variant without SE or its variant without attention",
+        ),
+        "C2": Claim(
+            "maximum pooling beats average pooling",
+            "4.2, Table 2",
+            "SERAN-D with average pooling errs as much, or less",
+        ),
+        "C3": Claim(
+            "SERAN loses little against SERAN-D, with far fewer parameters",
+            "4.2, Table 2",
+            "SERAN's error is more than the margin above SERAN-D's",
+        ),
+        "C4": Claim(
+            "SERAN-D is comparable with SENet-154, with fewer parameters",
+            "4.2",
+            "their errors differ by more than the margin",
+        ),
+        "C5": Claim(
+            "plain ResNets need more epochs: SE and attention gain most with few iterations and little data",
+            "4.2, abstract",
+            "the ratio ResNet-101 / SERAN-D does not fall from 8 to 32 epochs, or from 20 to all images per class",
+        ),
+        "C6": Claim(
+            "without attention the network over-fits after some 20 epochs, with attention alone it does not",
+            "4.2",
+            "over 32 epochs the validation loss of the variant without attention does not end 5 % above its lowest, "
+            "or that of the variant with attention alone does so too",
+        ),
+        "C7": Claim(
+            "attention localises the insect",
+            "3.3",
+            "the masks of the trained network point to the insect no better than those of random weights (chapter 11)",
+        ),
+        "C8": Claim(
+            "SE separates look-alike species",
+            "3.2",
+            "without SE the errors within groups of look-alikes do not grow by more than the other errors",
+        ),
+        "T1": Claim(
+            "SERAN and SERAN-D beat Attention-92 and SE-ResNet-101, and those beat the plain ResNets",
+            "4.2, Table 1",
+            "one of them errs as much as, or more than, one it is said to beat",
+        ),
+    }
+)
+
+CONTRASTS = (
+    Contrast("C1", "seran_d_no_se", "seran_d"),
+    Contrast("C1", "seran_d_no_attention", "seran_d"),
+    Contrast("C2", "seran_d_avg_pool", "seran_d"),
+    Contrast("C3", "seran", "seran_d", tie=True),
+    Contrast("C4", "seran_d", "senet154", tie=True),
+    Contrast("C5", "resnet101", "seran_d"),
+    Contrast("C5", "resnet152", "seran_d"),
+    Contrast("T1", "attention92", "seran_d"),
+    Contrast("T1", "se_resnet101", "seran_d"),
+    Contrast("T1", "attention92", "seran"),
+    Contrast("T1", "se_resnet101", "seran"),
+    Contrast("T1", "resnet101", "attention92"),
+    Contrast("T1", "resnet101", "se_resnet101"),
+)
+
+# Kinds that people confuse: mimics of another species in heliconius, the look-alikes of butterfly100's own notes.
+LOOK_ALIKES = MappingProxyType(
+    {
+        "heliconius": (("lativitta", "malleti"), ("notabilis", "plesseni")),
+        "butterfly100": (
+            ("monarch", "viceroy", "straited queen"),
+            ("eastern coma", "question mark"),
+            ("black hairstreak", "green hairstreak", "grey hairstreak", "purple hairstreak"),
+            ("beckers white", "cabbage white", "eastern dapple white", "pine white"),
+            ("adonis", "chalk hill blue", "brown argus"),
+            ("atlas moth", "hercules moth"),
+            ("red postman", "zebra long wing", "julia", "banded orange heliconian"),
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A set of runs with one question. Empty and zero values mean the profile's own, as in `profiles.resolve`.
+
+    `pairs` are (epochs, images per class). `sets` names the data sets the study is meant for. With `tuned` each model
+    has the learning rate that the study "rates" found best for it.
+    """
+
+    asks: str
+    sets: tuple[str, ...]
+    models: tuple[str, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    pairs: tuple[tuple[int, int], ...] = ((EPOCHS, 0),)
+    rates: tuple[float, ...] = (0.0,)
+    wiring: str = "paper"
+    init: str = ""
+    tuned: bool = False
+
+    def runs(self, profile: str, data: str) -> Iterator[Settings]:
+        """The study's runs on one data set, seed by seed, so that what is finished first can be compared first.
+
+        Raises ValueError where the study is not meant for that set, or rests on runs that are not in the ledger yet.
+        """
+        for seed, (epochs, images), lr, model in product(self.seeds, self.pairs, self.rates, self.models):
+            settings = resolve(
+                profile,
+                data=data,
+                seed=seed,
+                epochs=epochs,
+                model=model,
+                wiring=self.wiring,
+                init=self.init,
+                lr=best_rate(profile, model) if self.tuned else lr,
+                images_per_class=images,
+            )
+            if settings.data_name not in self.sets:
+                raise ValueError(f"{self.asks}: planned for {' and '.join(self.sets)}, not for {settings.data_name}")
+            yield settings
+
+
+def best_rate(profile: str, model: str) -> float:
+    """The learning rate with the lowest validation error in the study "rates"; of equals, the smaller.
+
+    Raises ValueError where its runs are not in the ledger yet.
+    """
+    rows = ledger.read(RESULTS)
+    rows = rows[(rows["profile"] == profile) & (rows["data"] == RATES_SET) & (rows["model"] == model)]
+    rows = rows[(rows["seed"] == 0) & (rows["epochs"] == EPOCHS) & (rows["init"] == PROFILES[profile].init)]
+    rows = rows[(rows["wiring"] == "paper") & (rows["images_per_class"] == 0) & rows["lr"].isin(RATES)]
+    if len(rows) < len(RATES):
+        raise ValueError(f"the learning rate of {model} is not chosen yet: run the study rates on {RATES_SET} first")
+    return float(rows.sort_values(["valid_top1_error", "lr"])["lr"].iloc[0])
+
+
+BOTH = ("butterfly100", "heliconius")
+STUDIES = MappingProxyType(
+    {  # in the order of their worth: what is not run in the end stands last
+        "tables": Study("Tables 1 and 2", BOTH, (*TABLE1, *TABLE2)),
+        "wiring": Study("attention masks wired as in common ports", ("heliconius",), ("seran_d", "attention92"),
+                        wiring="port"),
+        "start": Study("residual branches that start at zero", ("heliconius",),
+                       ("resnet101", "se_resnet101", "seran_d"), init="zero"),
+        "long": Study("many iterations", ("heliconius",), CURVES, pairs=((32, 0),)),
+        "rates": Study("the same budget of learning rates for every model", (RATES_SET,), (*TABLE1, *TABLE2),
+                       seeds=(0,), rates=RATES),
+        "few_images": Study("little data, the same number of steps", ("butterfly100",), CURVES[:2],
+                            pairs=((CURVE_IMAGES[20], 20),)),
+        "epochs": Study("the error over the number of epochs", BOTH, CURVES[:2], seeds=(0,),
+                        pairs=tuple((epochs, 0) for epochs in CURVE_EPOCHS)),
+        "images": Study("the error over images per class", ("butterfly100",), CURVES[:2], seeds=(0,),
+                        pairs=tuple((epochs, images) for images, epochs in CURVE_IMAGES.items())),
+        "more_seeds": Study("SERAN-D and its closest rivals, two seeds more", BOTH,
+                            ("seran_d", "senet154", "seran_d_no_attention"), seeds=(3, 4)),
+        "tuned": Study("every model with its own best learning rate", BOTH, (*TABLE1, *TABLE2), tuned=True),
+    }
+)  # fmt: skip
