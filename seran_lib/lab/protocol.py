@@ -1,8 +1,8 @@
 """What is to be found out, with which runs, and what will count as an answer: written down before the runs.
 
 Every claim of the paper has a contrast that could refute it, and the rule that decides is fixed here. The chapters 09
-and 10 read this page and the ledger, and nothing else. Known when it was written were the one-seed rows of 5, 10 and 12 epochs in the ledger; they count for
-no claim.
+and 10 read this page and the ledger, and nothing else. Known when it was written were the one-seed rows of 5, 10 and
+12 epochs in the ledger; they count for no claim.
 
 **Runs.** `laptop` scale (x1/4 width, 96 px, batch 32), 8 epochs, highest learning rate 1e-3, plain start, on two sets
 of photographs: butterfly100 (100 kinds in the field, 1,785 test images, the main set) and heliconius (13 kinds of
