@@ -56,8 +56,8 @@ bench: $(READY)  ## speed as ratios, with a figure; run nothing else meanwhile (
 		$(BIN)/python benchmarks/$$script.py || exit 1; done
 	$(BIN)/python -m seran_lib.lab.table
 
-table: $(READY)  ## rebuild the README's tables and results/paper.csv from the ledger
-	$(BIN)/python -m seran_lib.lab.table
+table: $(READY)  ## rebuild from the ledger: the README's tables, results/README.md, figures of chapters 09 and 10
+	$(BIN)/python -m seran_lib.lab.table --profile $(if $(filter smoke,$(PROFILE)),laptop,$(PROFILE))
 
 figures: $(READY)  ## execute the chapters as committed, redraw figures/, then rebuild the tables
 	$(BIN)/python -m seran_lib.lab.pair

@@ -77,9 +77,9 @@ def fit_temperature(scores: np.ndarray, targets: np.ndarray) -> float:
 
 
 def prediction_table(scores: np.ndarray, dataset: Dataset, part: str, temperature: float) -> pd.DataFrame:
-    """One row per image of a part: image_id, label, predicted, probability (of the prediction), calibrated (the same
-    at the temperature), label_probability, label_rank (1 = predicted). Enough to redo top-k errors, paired tests, loss
-    and calibration."""
+    """One row per image of a part: image_id, group, label, predicted, probability (of the prediction), calibrated (the
+    same at the temperature), label_probability, label_rank (1 = predicted). Enough to redo top-k errors, paired tests,
+    intervals by group, loss and calibration."""
     chosen = dataset.parts == part
     targets, classes = dataset.targets[chosen], np.array(dataset.classes)
     probabilities = np.exp(log_softmax(scores.astype(float), axis=1))
@@ -87,6 +87,7 @@ def prediction_table(scores: np.ndarray, dataset: Dataset, part: str, temperatur
     return pd.DataFrame(
         {
             "image_id": dataset.manifest["image_id"].to_numpy()[chosen],
+            "group": dataset.manifest["group"].to_numpy()[chosen],
             "label": classes[targets],
             "predicted": classes[scores.argmax(axis=1)],
             "probability": probabilities.max(axis=1),

@@ -68,9 +68,16 @@ def save(figure: Figure, name: str) -> None:
     if not name.replace("_", "").isalnum():
         raise ValueError(f"figure name {name!r}: letters, digits and underscores only, such as fig03_grim")
     FIGURES.mkdir(exist_ok=True)
+    (FIGURES / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
+
+
+def svg(figure: Figure) -> str:
+    """The figure as the text of an SVG file."""
+    buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": STYLE["svg.hashsalt"]}):
         # A date or a version of matplotlib in the file would change it without changing the picture.
-        figure.savefig(FIGURES / f"{name}.svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue().decode()
 
 
 def show_pictures(figure: Figure) -> None:

@@ -43,8 +43,11 @@ def show_source(thing: type | Callable) -> None:
 def show_table(frame: pd.DataFrame) -> None:
     """Displays a table that is mostly text: left-aligned, nothing cut off, the index as first column.
 
-    Whole numbers get thousands separators, missing values stay blank. Tables of numbers are better left to pandas.
+    Whole numbers get thousands separators, missing values stay blank. A table without rows is "not run". Tables of
+    numbers are better left to pandas.
     """
+    if frame.empty:
+        return _markdown("*not run*", plain="not run")
     table = frame.rename_axis(frame.index.name or "").reset_index()
     lines = ["| " + " | ".join(table.columns) + " |", "|" + ":--|" * len(table.columns)]
     lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in table.itertuples(index=False)]

@@ -1,16 +1,21 @@
-"""What a test set of n images can say: intervals, tests of two error rates, and which n a printed rate allows.
+"""What a test set of n images can say, and what runs with several seeds can say.
 
-An error rate is `errors / n`, a binomial proportion. All of this speaks of the sampling of *images*. It knows nothing
-of how much a network's rate moves from one training seed to the next, which only repeated training can show.
+An error rate is `errors / n`, a binomial proportion. The first half of this module speaks of the sampling of *images*:
+intervals, tests of two rates, which n a printed rate allows. It knows nothing of how much a network's rate moves from
+one training seed to the next, which only repeated training can show: the second half, from `BlockDesign` on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+from statsmodels.formula.api import ols
+from statsmodels.stats import contingency_tables
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_confint, proportion_effectsize, proportions_ztest
 
@@ -100,3 +105,153 @@ def resolvable_difference(
     if difference > discordance:
         raise ValueError(f"{n} images are too few: a discordance of {discordance} leaves too few that decide")
     return difference
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two networks on the same images: how many only the first got wrong, and only the second, and McNemar's p.
+
+    `points` is the first error less the second in percentage points.
+    """
+
+    n: int
+    only_first: int
+    only_second: int
+    p: float
+
+    @property
+    def points(self) -> float:
+        return 100 * (self.only_first - self.only_second) / self.n
+
+    @property
+    def sampling_sd(self) -> float:
+        """How far `points` would move from one set of n such images to another: its standard deviation, in points."""
+        disagree, difference = self.only_first + self.only_second, self.only_first - self.only_second
+        return 100 * sqrt(max(disagree - difference**2 / self.n, 0)) / self.n
+
+
+def mcnemar(wrong_first: np.ndarray, wrong_second: np.ndarray) -> Paired:
+    """McNemar's exact test on two arrays (n,) that say which of the same images each network got wrong.
+
+    McNemar, Psychometrika 12, 1947. Raises ValueError for arrays of different lengths or without images.
+    """
+    first, second = np.asarray(wrong_first, dtype=bool), np.asarray(wrong_second, dtype=bool)
+    if first.shape != second.shape or not first.size:
+        raise ValueError(f"{first.size} and {second.size} answers: both networks must have answered the same images")
+    table = [[np.sum(first & second), np.sum(first & ~second)], [np.sum(~first & second), np.sum(~first & ~second)]]
+    p = contingency_tables.mcnemar(table, exact=True).pvalue
+    return Paired(first.size, int(table[0][1]), int(table[1][0]), float(p))
+
+
+def bootstrap_macro_error(
+    wrong: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, draws: int = 2000, seed: int = 0
+) -> np.ndarray:
+    """The macro error (mean over species of the share that is wrong) in `draws` samples of groups, (draws,) shares.
+
+    Efron's bootstrap by cluster: what is drawn again, species by species, are the groups (animals, occurrences,
+    near-duplicate clusters), whose images stay together, because they fail together. All arrays are (n,).
+    """
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"wrong": np.asarray(wrong, dtype=float), "label": labels, "group": groups})
+    per_species = []
+    for _, images in frame.groupby("label"):
+        units = images.groupby("group")["wrong"].agg(["sum", "size"]).to_numpy()
+        times = rng.multinomial(len(units), np.full(len(units), 1 / len(units)), size=draws)
+        failed, shown = (times @ units).T
+        per_species.append(failed / shown)
+    return np.mean(per_species, axis=0)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The ratio of two errors with its 95 % interval, its 90 % interval, and the p-value of a ratio of 1."""
+
+    ratio: float
+    low: float
+    high: float
+    low90: float
+    high90: float
+    p: float
+
+    def within(self, margin: float) -> bool:
+        """Whether the errors are alike: two one-sided tests at 5 % against 1 / margin and margin (Schuirmann 1987)."""
+        return 1 / margin < self.low90 and self.high90 < margin
+
+
+class BlockDesign:
+    """log error = model + seed + rest, by least squares over runs: a randomised block design, seeds as blocks.
+
+    `runs` has a row per run with model, seed, wrong (images) and n. All models of a seed share the split, so what a
+    split makes hard for all of them cancels; the rest is what training and test images do to a difference between
+    models, pooled over all models. The logarithm is of (wrong + 1/2) / (n + 1). Raises ValueError where no model has a
+    second seed, since then there is no rest to measure noise by.
+    """
+
+    def __init__(self, runs: pd.DataFrame):
+        table = runs.assign(log_error=np.log((runs["wrong"] + 0.5) / (runs["n"] + 1)))
+        self.seeds = table.groupby("model")["seed"].nunique()
+        self._fit = ols("log_error ~ 0 + C(model) + C(seed)", table).fit()
+        if self._fit.df_resid < 1:
+            raise ValueError("every model has been run with one seed only: noise can not be told, run more seeds")
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Of the rest."""
+        return int(self._fit.df_resid)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the rest: about the relative error of one run's error, 0.1 being 10 %."""
+        return float(np.sqrt(self._fit.mse_resid))
+
+    def ratio(self, first: str, second: str) -> Ratio:
+        """Error of the first model over that of the second."""
+        return self.contrast({first: 1, second: -1})
+
+    def contrast(self, weights: Mapping[str, int]) -> Ratio:
+        """The product of the models' errors to the powers given: {a: 1, b: -1, c: -1, d: 1} is (a / b) / (c / d)."""
+        test = self._fit.t_test(" ".join(f"{weight:+d} * C(model)[{model}]" for model, weight in weights.items()))
+        bounds = [*test.conf_int(0.05)[0], *test.conf_int(0.10)[0]]
+        return Ratio(float(np.exp(test.effect[0])), *(float(np.exp(bound)) for bound in bounds), float(test.pvalue))
+
+    def smallest_ratio(self, seeds: int, *, power: float = 0.8, alpha: float = 0.05) -> float:
+        """The smallest ratio above 1 that a design of these models with so many seeds, two or more, finds with that
+        power, at the noise measured here."""
+        quantiles = student.ppf([1 - alpha / 2, power], (len(self.seeds) - 1) * (seeds - 1)).sum()
+        return float(np.exp(quantiles * self.noise * sqrt(2 / seeds)))
+
+
+def ratio_of_rates(errors_a: int, n_a: int, errors_b: int, n_b: int, *, noise: float = 0.0) -> Ratio:
+    """The ratio of two error rates of one run each, on unrelated images, by the normal distribution of its logarithm.
+
+    `noise` is the standard deviation that training adds to the logarithm of one run's error (0: images alone count).
+    """
+    log_ratio = np.log((errors_a / n_a) / (errors_b / n_b))
+    sd = sqrt(1 / errors_a - 1 / n_a + 1 / errors_b - 1 / n_b + 2 * noise**2)
+    normal = NormalDist()
+    bounds = [log_ratio + sign * normal.inv_cdf(level) * sd for level in (0.975, 0.95) for sign in (-1, 1)]
+    p = 2 * (1 - normal.cdf(abs(log_ratio) / sd))
+    return Ratio(float(np.exp(log_ratio)), *(float(np.exp(bound)) for bound in bounds), p)
+
+
+def calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error, a share: the mean gap between the probability of a prediction and how often it is
+    right, over `bins` bins of equally many images. Both arrays (n,).
+
+    Nguyen and O'Connor, EMNLP 2015, for bins of equal mass.
+    """
+    order = np.argsort(probabilities, kind="stable")
+    parts = np.array_split(order, min(bins, len(order)))
+    gaps = [abs(np.mean(probabilities[part]) - np.mean(right[part])) * len(part) for part in parts]
+    return float(np.sum(gaps) / len(order))
+
+
+def risk_by_coverage(probabilities: np.ndarray, right: np.ndarray) -> pd.DataFrame:
+    """The error among the images a network is surest of: columns coverage and risk, shares, a row per image answered.
+
+    Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", NeurIPS 2017.
+    """
+    order = np.argsort(-np.asarray(probabilities), kind="stable")
+    answered = np.arange(1, len(order) + 1)
+    wrong = np.cumsum(~np.asarray(right, dtype=bool)[order])
+    return pd.DataFrame({"coverage": answered / len(order), "risk": wrong / answered})

@@ -1,6 +1,7 @@
-"""The generated parts of the README and `results/paper.csv`: `python -m seran_lib.lab.table` (`--check` only compares).
+"""All that is generated from the ledger: `python -m seran_lib.lab.table` (`--check` only compares).
 
-Every number comes from the ledger or from `paper.py`; a run nobody did is "not run".
+These are the generated parts of the README, `results/README.md`, `results/paper.csv` and the figures of chapters 09 and
+10. Every number comes from the ledger or from `paper.py`; a run nobody did is "not run".
 """
 
 import argparse
@@ -9,14 +10,15 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from matplotlib import pyplot as plt
 
 from seran_lib import paper
 from seran_lib.nets import list_models
-from seran_lib.paths import RESULTS, ROOT
+from seran_lib.paths import FIGURES, RESULTS, ROOT
 
-from . import ledger
-from .profiles import TABLE1, TABLE2, profile_table
-from .stats import wilson
+from . import evidence, figures, ledger, report, verdicts
+from .profiles import PROFILES, TABLE1, TABLE2, profile_table
+from .protocol import EPOCHS
 
 README = ROOT / "README.md"
 PAPER_CSV = RESULTS / "paper.csv"
@@ -29,63 +31,68 @@ def paper_csv() -> str:
     return pd.concat(tables).rename_axis("model").reset_index().set_index("table").to_csv(lineterminator="\n")
 
 
-def error_cell(rows: pd.DataFrame) -> str:
-    """Test top-1 error in percent: one seed with its Wilson interval, several seeds as mean and standard deviation."""
-    errors = rows["test_top1_error"]
-    if len(rows) > 1:
-        return f"{errors.mean():.2f} ± {errors.std():.2f}"
-    n = int(rows["test"].iloc[0])
-    low, high = wilson(round(errors.iloc[0] * n / 100), n)
-    return f"{errors.iloc[0]:.2f} [{100 * low:.1f}, {100 * high:.1f}]"
+def error_cell(row: pd.Series) -> str:
+    """Test top-1 error in percent, mean and standard deviation over seeds; one seed has none."""
+    return f"{row['error']:.1f}" + (f" ± {row['sd']:.1f}" if row["seeds"] > 1 else "")
 
 
 def quoted_errors(model: str) -> str:
-    """The paper's own errors in percent: on its test set; for the variants of Table 2, on its validation set."""
+    """The paper's own top-1 error in percent: on its test set; for the variants of Table 2, on its validation set."""
     tested, validated = paper.table1(), paper.table2()
     if model in tested.index:
-        return f"{tested.loc[model, 'test_top1']:.2f} / {tested.loc[model, 'test_top5']:.2f}"
-    if model in validated.index:
-        return f"validation: {validated.loc[model, 'valid_top1']:.2f} / {validated.loc[model, 'valid_top5']:.2f}"
-    return "–"
+        return f"{tested.loc[model, 'test_top1']:.2f}"
+    return f"{validated.loc[model, 'valid_top1']:.2f} (validation)"
 
 
-def group_table(rows: pd.DataFrame) -> str:
-    """One Markdown table: the models of Table 1, and others that ran, on one data set, profile and number of epochs."""
+def errors_block(profile: str) -> str:
+    """Tables 1 and 2 as run: a row a model, two columns a data set."""
+    tables = {data: verdicts.mean_errors(rows, (*TABLE1, *TABLE2)) for data, rows in report.sets(profile).items()}
     lines = [
-        "| model | paper (ALA) top-1 / top-5 | ours, top-1 error % | top-5 | macro | seeds | parameters | training |",
-        "|---|---|---|---|---|---|---|---|",
+        "| model | paper | " + " | ".join(f"{data} | seeds" for data in tables) + " | parameters |",
+        "|---|--:|" + "--:|--:|" * len(tables) + "--:|",
     ]
-    others = [model for model in (*TABLE2, *rows["model"].unique()) if model in set(rows["model"]) - set(TABLE1)]
-    for model in (*TABLE1, *dict.fromkeys(others)):
-        quoted = quoted_errors(model)
-        mine = rows[rows["model"] == model]
-        if mine.empty:
-            lines.append(f"| `{model}` | {quoted} | not run | | | | | |")
-            continue
-        lines.append(
-            f"| `{model}` | {quoted} | {error_cell(mine)} | {mine['test_top5_error'].mean():.2f} "
-            f"| {mine['test_macro_error'].mean():.2f} | {len(mine)} | {mine['parameters'].iloc[0] / 1e6:.2f} M "
-            f"| {mine['seconds'].mean() / 60:.1f} min |"
-        )
+    for model in (*TABLE1, *TABLE2):
+        cells = []
+        for table in tables.values():
+            row = table.loc[model]
+            cells += [error_cell(row), f"{row['seeds']:.0f}"] if row["seeds"] else ["not run", ""]
+        sizes = [table.loc[model, "parameters"] for table in tables.values() if table.loc[model, "seeds"]]
+        size = f"{sizes[0] / 1e6:.2f} M" if sizes else ""
+        lines.append(f"| `{model}` | {quoted_errors(model)} | {' | '.join(cells)} | {size} |")
     return "\n".join(lines)
 
 
-def results_block(rows: pd.DataFrame) -> str:
-    """All tables of the ledger, one per data set, profile, epochs and initialisation; the paper's own scale last."""
-    rows = rows[rows["wiring"] == "paper"]
-    parts = []
-    for (data, profile, epochs, init), group in rows.groupby(["data", "profile", "epochs", "init"], sort=True):
-        first, devices = group.iloc[0], " and ".join(sorted(group["device"].unique()))
-        parts.append(
-            f"**{data}**, profile `{profile}`, {epochs} epochs, `{init}` start: {first['classes']} classes, "
-            f"{first['train']:,} images to train, {first['test']:,} to test; {devices}; "
-            f"{group['seconds'].sum() / 60:.0f} minutes of training in all.\n\n{group_table(group)}"
-        )
-    if not (rows["profile"] == "paper").any():
-        parts.append(
-            "**The paper's own data and scale** (profile `paper`: the Atlas of Living Australia, 224 px): not run."
-        )
-    return "\n\n".join(parts)
+def results_block(profile: str) -> str:
+    """Both tables, the verdict on every claim, and what is run of the protocol."""
+    if not report.sets(profile):
+        return f"Profile `{profile}`: not run."
+    rows = pd.concat(report.sets(profile).values())
+    done, planned = report.grid_runs(profile), report.grid_state(profile)
+    sets = "; ".join(
+        f"*{data}*: {first['classes']} classes, {first['train']:,} images to train, {first['test']:,} to test"
+        for data, first in rows.drop_duplicates("data").set_index("data").iterrows()
+    )
+    verdict_lines = ["| claim | contrast | data | paper | ours | verdict |", "|---|---|---|---|---|---|"]
+    verdict_lines += [f"| {' | '.join(row)} |" for row in report.verdict_table(profile).itertuples(index=False)]
+    return "\n\n".join(
+        [
+            f"Profile `{profile}`, {EPOCHS} epochs. {sets}.",
+            errors_block(profile),
+            f"Runs of the protocol that are done: {len(done)}, with {done['seconds'].sum() / 3600:.1f} hours of "
+            f"training, two side by side on two cores beside other work. {_unfinished(planned)}",
+            "\n".join(verdict_lines),
+            "The paper's own data and scale (profile `paper`: the Atlas of Living Australia, 224 px): not run."
+            if not report.sets("paper")
+            else results_block("paper"),
+        ]
+    )
+
+
+def _unfinished(state: pd.DataFrame) -> str:
+    """The studies that are not complete, in words."""
+    open_studies = state[state["done"] < state["planned"]]
+    words = [f"{row.study} on {row.data} ({row.done} of {row.planned})" for row in open_studies.itertuples(index=False)]
+    return f"Not complete: {'; '.join(words)}." if words else "All of them are done."
 
 
 def speed_block(rows: pd.DataFrame) -> str:
@@ -111,23 +118,37 @@ def fill(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
 
 
-def outputs() -> dict[Path, str]:
-    """Every generated file and what it should hold."""
+def outputs(profile: str) -> dict[Path, str]:
+    """Every generated text and what it should hold."""
     text = fill(README.read_text(encoding="utf-8"), "profiles", profile_table())
     text = fill(text, "speed", speed_block(pd.read_csv(BENCHMARKS)))
     return {
-        README: fill(text, "results", results_block(ledger.read(RESULTS))),
+        README: fill(text, "results", results_block(profile)),
         PAPER_CSV: paper_csv(),
+        RESULTS / "README.md": evidence.page(ledger.read(RESULTS)),
     }
 
 
+def drawings(profile: str) -> dict[Path, str]:
+    """Every figure that is drawn from the ledger; another version of matplotlib draws the same in other bytes."""
+    figures.use_book_style()
+    drawn = {}
+    for name, draw in report.FIGURES.items() if report.sets(profile) else ():
+        figure = draw(profile)
+        drawn[FIGURES / f"{name}.svg"] = figures.svg(figure)
+        plt.close(figure)
+    return drawn
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Write what changed, or with `--check` only say so; returns 1 where a check found something stale."""
+    """Write what changed, or with `--check` only say so of texts; returns 1 where a check found something stale."""
     parser = argparse.ArgumentParser(prog="python -m seran_lib.lab.table", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a file is not up to date")
-    check = parser.parse_args(arguments).check
+    parser.add_argument("--profile", choices=PROFILES, default="laptop", help="whose runs are shown (laptop)")
+    options = parser.parse_args(arguments)
+    check = options.check
     stale = 0
-    for path, content in outputs().items():
+    for path, content in (outputs(options.profile) | ({} if check else drawings(options.profile))).items():
         if path.exists() and path.read_text(encoding="utf-8") == content:
             continue
         stale += 1

@@ -33,7 +33,7 @@ class Set:
     classes = ("ant", "bee", "fly")
     parts = np.array(["test"] * 4 + ["train"])
     targets = np.array([*TARGETS, 0])
-    manifest = pd.DataFrame({"image_id": list("abcde")})
+    manifest = pd.DataFrame({"image_id": list("abcde"), "group": list("aacde")})
 
 
 def test_predictions_are_enough_to_redo_the_measures(tmp_path):
@@ -45,7 +45,7 @@ def test_predictions_are_enough_to_redo_the_measures(tmp_path):
     assert -np.log(read["label_probability"]).mean() == pytest.approx(measure(SCORES, TARGETS)["loss"], abs=1e-4)
     first = (tmp_path / "p.csv.gz").read_bytes()
     save_table(tmp_path / "p.csv.gz", table)
-    assert (tmp_path / "p.csv.gz").read_bytes() == first and gzip.decompress(first).startswith(b"image_id,label")
+    assert (tmp_path / "p.csv.gz").read_bytes() == first and gzip.decompress(first).startswith(b"image_id,group,label")
 
 
 def test_ties_and_sure_mistakes_survive_the_table(tmp_path):

@@ -3,6 +3,7 @@
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,3 +132,113 @@ def test_resolvable_difference_says_when_there_is_none():
     for discordance in (0.0, 0.31):
         with pytest.raises(ValueError, match="discordance"):
             stats.resolvable_difference(5000, 0.15, discordance)
+
+
+def test_mcnemar_by_hand():
+    # 8 images: 3 only the first got wrong, 1 only the second. Exact two-sided p of 1 of 4: 2 (1 + 4) / 16
+    first = np.array([1, 1, 1, 0, 1, 0, 0, 0], dtype=bool)
+    second = np.array([0, 0, 0, 1, 1, 0, 0, 0], dtype=bool)
+    test = stats.mcnemar(first, second)
+    assert (test.n, test.only_first, test.only_second) == (8, 3, 1) and test.points == 25
+    assert test.p == pytest.approx(10 / 16)
+    swapped = stats.mcnemar(second, first)
+    assert swapped.points == -25 and swapped.p == pytest.approx(test.p)
+    assert stats.mcnemar(first, first).p == 1 and stats.mcnemar(first, first).sampling_sd == 0
+
+
+def test_mcnemar_knows_how_far_a_difference_moves_from_sample_to_sample():
+    rng = np.random.default_rng(0)
+    draws = []
+    for _ in range(2000):
+        which = rng.random(400)
+        draws.append(stats.mcnemar(which < 0.15, (which > 0.05) & (which < 0.2)))
+    assert np.mean([test.sampling_sd for test in draws]) == pytest.approx(np.std([t.points for t in draws]), rel=0.05)
+
+
+@pytest.mark.parametrize("second", [np.zeros(3), np.zeros(0)])
+def test_mcnemar_refuses_answers_to_other_images(second):
+    with pytest.raises(ValueError, match="same images"):
+        stats.mcnemar(np.zeros(len(second) and 4), second)
+
+
+def test_macro_bootstrap_keeps_groups_together():
+    labels = np.repeat(["ant", "bee"], 40)
+    wrong = np.tile([True] * 4 + [False] * 4, 10)
+    alone = stats.bootstrap_macro_error(wrong, labels, np.arange(80))
+    together = stats.bootstrap_macro_error(wrong, labels, np.arange(80) // 4)  # four pictures that fail as one
+    assert alone.mean() == pytest.approx(0.5, abs=0.01) == together.mean()
+    assert together.std() == pytest.approx(2 * alone.std(), rel=0.1)  # a quarter of the independent units
+    rare = stats.bootstrap_macro_error(np.append(wrong, True), np.append(labels, "rare"), np.arange(81))
+    assert rare.mean() == pytest.approx(2 / 3, abs=0.01), "a species with one image counts like the others"
+
+
+def _runs(truth, *, seeds, noise, split_noise=0.3, n=100_000, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for run_seed in range(seeds):
+        split = split_noise * rng.normal()
+        for model, error in truth.items():
+            rows.append((model, run_seed, round(n * error * np.exp(split + noise * rng.normal())), n))
+    return pd.DataFrame(rows, columns=["model", "seed", "wrong", "n"])
+
+
+TRUTH = {"a": 0.10, "b": 0.12, "c": 0.20, "d": 0.10}
+
+
+def test_block_design_takes_the_split_out_and_finds_ratios_and_noise():
+    design = stats.BlockDesign(_runs(TRUTH, seeds=40, noise=0.05))
+    assert design.ratio("b", "a").ratio == pytest.approx(1.2, rel=0.03)
+    assert design.noise == pytest.approx(0.05, rel=0.15), "the splits' noise of 30 % is none of it"
+    assert design.ratio("a", "b").ratio == pytest.approx(1 / design.ratio("b", "a").ratio)
+    double = design.contrast({"c": 1, "a": -1, "d": -1, "b": 1})  # (c / a) / (d / b)
+    assert double.ratio == pytest.approx(2 * 1.2, rel=0.05)
+
+
+def test_block_design_holds_its_level_with_three_seeds():
+    found = [stats.BlockDesign(_runs(TRUTH, seeds=3, noise=0.1, seed=k)).ratio("a", "d") for k in range(200)]
+    assert 0.015 < np.mean([ratio.p < 0.05 for ratio in found]) < 0.09
+    assert np.mean([ratio.low < 1 < ratio.high for ratio in found]) == pytest.approx(0.95, abs=0.035)
+
+
+def test_the_smallest_ratio_is_found_as_often_as_promised():
+    smallest = stats.BlockDesign(_runs(TRUTH, seeds=60, noise=0.1)).smallest_ratio(3)
+    truth = TRUTH | {"b": 0.10 * smallest}
+    found = [stats.BlockDesign(_runs(truth, seeds=3, noise=0.1, seed=k)).ratio("b", "a").p < 0.05 for k in range(200)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.1)
+
+
+def test_block_design_takes_models_with_more_seeds_and_refuses_single_ones():
+    runs = _runs(TRUTH, seeds=5, noise=0.05)
+    uneven = runs[(runs["seed"] < 3) | runs["model"].isin(["a", "b"])]
+    design = stats.BlockDesign(uneven)
+    narrow, wide = design.ratio("b", "a"), design.ratio("c", "d")
+    assert narrow.high / narrow.low < wide.high / wide.low, "five seeds say more than three"
+    with pytest.raises(ValueError, match="one seed only"):
+        stats.BlockDesign(runs[runs["seed"] == 0])
+
+
+def test_within_a_margin_needs_the_whole_interval():
+    assert stats.Ratio(1.02, 0.9, 1.2, 0.95, 1.10, 0.5).within(1.15)
+    assert not stats.Ratio(1.02, 0.8, 1.3, 0.84, 1.26, 0.9).within(1.15)
+
+
+def test_ratio_of_rates_by_hand_and_with_the_noise_of_training():
+    # log(0.2 / 0.1) +- 1.96 sqrt(1/200 - 1/1000 + 1/100 - 1/1000)
+    ratio = stats.ratio_of_rates(200, 1000, 100, 1000)
+    half = 1.959964 * np.sqrt(0.013)
+    assert (ratio.ratio, ratio.low, ratio.high) == pytest.approx((2, 2 / np.exp(half), 2 * np.exp(half)))
+    assert stats.ratio_of_rates(200, 1000, 100, 1000, noise=0.2).low < ratio.low
+    assert stats.ratio_of_rates(100, 1000, 100, 1000).p == 1
+
+
+def test_calibration_error_by_hand():
+    sure = np.array([0.9] * 10 + [0.6] * 10)
+    right = np.array([True] * 7 + [False] * 3 + [True] * 6 + [False] * 4)
+    assert stats.calibration_error(sure, right, bins=2) == pytest.approx((0.2 + 0) / 2)
+    assert stats.calibration_error(np.ones(5), np.ones(5, dtype=bool)) == 0
+
+
+def test_risk_by_coverage_answers_the_surest_first():
+    table = stats.risk_by_coverage(np.array([0.9, 0.2, 0.8, 0.5]), np.array([True, False, False, True]))
+    assert table["coverage"].tolist() == [0.25, 0.5, 0.75, 1]
+    assert table["risk"].tolist() == pytest.approx([0, 1 / 2, 1 / 3, 1 / 2])

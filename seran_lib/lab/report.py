@@ -1,0 +1,362 @@
+"""What chapters 09 and 10 and the README show of the ledger: one function a figure, one a block of text.
+
+`python -m seran_lib.lab.table` draws all of `FIGURES` anew; the chapters draw the same ones.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from seran_lib import paper
+from seran_lib.nets import create_model, describe
+from seran_lib.paths import RESULTS
+
+from . import result_plots, stats, verdicts
+from .profiles import PROFILES, TABLE1
+from .protocol import CLAIMS, CONTRASTS, CURVES, RATES_SET, SEEDS_NEEDED, STUDIES, Contrast
+from .unknowns import FOLDER as UNKNOWNS
+from .unknowns import separation
+
+TABLE1_CONTRASTS = tuple(c for c in CONTRASTS if c.claim not in ("C1", "C2"))
+TABLE2_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C2", "C3"))
+ALL_IMAGES = 86  # training images of a class of butterfly100, on average: where "all of them" stands on an axis
+
+
+def shown_profile(profile: str) -> str:
+    """The profile itself where the ledger has runs of it at the protocol's number of epochs, else laptop."""
+    return profile if verdicts.data_sets(profile) else "laptop"
+
+
+def sets(profile: str, study: str = "tables") -> dict[str, pd.DataFrame]:
+    """Data set -> the rows of a study on it, for the data sets that have runs."""
+    found = {data: verdicts.study_rows(study, profile, data) for data in verdicts.data_sets(profile)}
+    return {data: rows for data, rows in found.items() if len(rows)}
+
+
+def _with(profile: str, model: str) -> dict[str, pd.DataFrame]:
+    return {data: rows for data, rows in sets(profile).items() if rows["model"].eq(model).any()}
+
+
+def contrasts(profile: str, chosen: tuple[Contrast, ...] = CONTRASTS) -> dict[str, pd.DataFrame]:
+    """Data set -> the table of contrasts. Holm's correction is over all contrasts of the protocol, shown or not."""
+    tables = {data: verdicts.contrast_table(rows) for data, rows in sets(profile).items()}
+    keep = [c in chosen for c in CONTRASTS]
+    return {data: table[keep].reset_index(drop=True) for data, table in tables.items()}
+
+
+def errors(profile: str) -> Figure:
+    """Table 1 of the paper beside ours."""
+    table = paper.table1().sort_values("test_top1", ascending=False)
+    n = verdicts.PAPER_TEST
+    bounds = [stats.wilson(round(rate * n / 100), n) for rate in table["test_top1"]]
+    low, high = ([100 * bound[side] for bound in bounds] for side in (0, 1))
+    return result_plots.plot_errors(
+        pd.DataFrame({"error": table["test_top1"], "low": low, "high": high}), sets(profile)
+    )
+
+
+def forest_table1(profile: str) -> Figure:
+    """Ratios of errors behind the claims on Table 1."""
+    return result_plots.plot_forest(contrasts(profile, TABLE1_CONTRASTS))
+
+
+def forest_table2(profile: str) -> Figure:
+    """Ratios of errors behind the claims on Table 2."""
+    return result_plots.plot_forest(contrasts(profile, TABLE2_CONTRASTS))
+
+
+def noise(profile: str) -> Figure:
+    """Test images and training as sources of noise."""
+    parts = {data: verdicts.noise_parts(verdicts.paired_tests(rows)) for data, rows in sets(profile).items()}
+    parts = {data: table for data, table in parts.items() if len(table)}
+    return result_plots.plot_noise(parts) if parts else result_plots.not_run()
+
+
+def learning(profile: str) -> Figure:
+    """Error over epochs and over images per class."""
+    panels = {
+        f"{data}, epochs": (pd.concat([rows, *_long(profile, data)]), "epochs")
+        for data, rows in sets(profile, "epochs").items()
+    }
+    few = pd.concat([verdicts.study_rows(study, profile, "butterfly100") for study in ("images", "few_images")])
+    whole = few["images_per_class"].replace({0: ALL_IMAGES})
+    panels["butterfly100, images"] = (few.assign(images_per_class=whole).drop_duplicates("run_id"), "images_per_class")
+    return result_plots.plot_learning(panels, CURVES[:2])
+
+
+def _long(profile: str, data: str) -> list[pd.DataFrame]:
+    tables = [verdicts.study_rows(study, profile, data) for study in ("tables", "long") if data in STUDIES[study].sets]
+    return [rows[rows["model"].isin(CURVES[:2])] for rows in tables]
+
+
+def cost(profile: str) -> Figure:
+    """Parameters and multiply-accumulates against error, of the models of Table 1."""
+    width, size = PROFILES[profile].width, PROFILES[profile].size
+    described = {model: describe(create_model(model, 100, width=width), size) for model in TABLE1}
+    costs = pd.DataFrame({m: {"parameters": d.parameters, "gmacs": d.gmacs} for m, d in described.items()}).T
+    return result_plots.plot_cost(costs, {d: verdicts.mean_errors(r, TABLE1) for d, r in sets(profile).items()})
+
+
+def look_alikes(profile: str) -> Figure:
+    """Errors within look-alikes and all others."""
+    tables = {data: verdicts.look_alike_errors(rows, data) for data, rows in sets(profile).items()}
+    return result_plots.plot_look_alikes(tables, ("seran_d", "seran_d_no_se", "seran_d_no_attention"))
+
+
+def losses(profile: str) -> Figure:
+    """Losses over many epochs."""
+    rows = verdicts.study_rows("long", profile, "heliconius")
+    logs = {
+        model: [pd.read_csv(RESULTS / "curves" / f"{run}.csv") for run in rows.loc[rows["model"] == model, "run_id"]]
+        for model in CURVES
+    }
+    return result_plots.plot_losses(logs)
+
+
+def species(profile: str) -> Figure:
+    """Errors of every species."""
+    tables = {d: verdicts.species_errors(rows, "seran_d") for d, rows in _with(profile, "seran_d").items()}
+    return result_plots.plot_species(tables) if tables else result_plots.not_run()
+
+
+def reliability(profile: str) -> Figure:
+    """Calibration of SERAN-D, and risk against coverage of it and of ResNet-101, on the first data set."""
+    both = [rows for rows in _with(profile, "seran_d").values() if rows["model"].eq("resnet101").any()]
+    if not both:
+        return result_plots.not_run()
+    answers = {
+        model: pd.concat([verdicts.predictions(run) for run in both[0].loc[both[0]["model"] == model, "run_id"]])
+        for model in CURVES[:2]
+    }
+    risks = {model: stats.risk_by_coverage(table["calibrated"], table["right"]) for model, table in answers.items()}
+    return result_plots.plot_reliability(answers["seran_d"], risks)
+
+
+def unknowns(profile: str) -> Figure:
+    """How sure SERAN-D is of test images and of images of none of its classes, over all seeds."""
+    pairs = [pair for _, model, pair in _answers_to_unknowns(profile) if model == "seran_d"]
+    if not pairs:
+        return result_plots.not_run()
+    known, unknown = (pd.concat(tables) for tables in zip(*pairs, strict=True))
+    return result_plots.plot_unknowns(known, unknown, "SERAN-D, heliconius: as trained, all seeds")
+
+
+def separations(profile: str) -> pd.DataFrame:
+    """How well each model's probability tells unknown images from test images: area under the ROC curve, by seed."""
+    table = [[data_name, model, separation(*pair)] for data_name, model, pair in _answers_to_unknowns(profile)]
+    areas = pd.DataFrame(table, columns=["data", "model", "area"]).groupby(["data", "model"])["area"]
+    summary = areas.agg(seeds="size", mean="mean", lowest="min", highest="max").round(3).reset_index("model")
+    return summary.assign(model=summary["model"].map(result_plots.name))
+
+
+def _answers_to_unknowns(profile: str) -> list[tuple[str, str, tuple[pd.DataFrame, pd.DataFrame]]]:
+    """(data set, model, (answers to test images, to unknown images)) of every run that has both."""
+    return [
+        (data, row.model, (verdicts.predictions(row.run_id), pd.read_csv(path)))
+        for data, rows in sets(profile).items()
+        for row in rows.itertuples()
+        if (path := RESULTS / UNKNOWNS / f"{row.run_id}.csv.gz").exists()
+    ]
+
+
+FIGURES = MappingProxyType(
+    {
+        "fig09_errors": errors,
+        "fig09_forest": forest_table1,
+        "fig09_noise": noise,
+        "fig09_learning": learning,
+        "fig09_cost": cost,
+        "fig10_forest": forest_table2,
+        "fig10_look_alikes": look_alikes,
+        "fig10_losses": losses,
+        "fig10_species": species,
+        "fig10_reliability": reliability,
+        "fig10_unknowns": unknowns,
+    }
+)
+
+
+def verdict_table(profile: str) -> pd.DataFrame:
+    """Every claim with its verdict on each data set: of each contrast, or of the special rule of C5, C6 and C8."""
+    tables = contrasts(profile)
+    rows = []
+    for data, table in tables.items():
+        for row in table.itertuples():
+            relation = "like" if row.tie else "worse than"
+            what = f"{result_plots.name(row.worse)} {relation} {result_plots.name(row.better)}"
+            rows.append([row.claim, what, data, _interval(row.paper, row.paper_low, row.paper_high),
+                         _interval(row.ours, row.low, row.high), row.verdict])  # fmt: skip
+        rows += [[claim, what, data, "", *_ratio(ratio)] for claim, what, ratio in _changes(profile, data)]
+        rows += _overfitting(profile, data)
+    table = pd.DataFrame(rows, columns=["claim", "contrast", "data", "paper", "ours", "verdict"])
+    order = {claim: place for place, claim in enumerate(CLAIMS)}
+    return table.sort_values(["claim", "contrast"], key=lambda column: column.map(order).fillna(0), kind="stable",
+                             ignore_index=True)  # fmt: skip
+
+
+def _changes(profile: str, data: str) -> list[tuple[str, str, stats.Ratio | None]]:
+    """The ratios of ratios of C5 and C8 that the protocol asks of a data set."""
+    tables = verdicts.study_rows("tables", profile, data)
+    changes = []
+    if data in STUDIES["long"].sets:
+        long = verdicts.study_rows("long", profile, data)
+        what = "ResNet-101 / SERAN-D at 8 over that at 32 epochs"
+        changes.append(("C5", what, verdicts.change_of_ratio(tables, long, "resnet101", "seran_d")))
+    if data in STUDIES["few_images"].sets:
+        few = verdicts.study_rows("few_images", profile, data)
+        what = "ResNet-101 / SERAN-D with 20 over that with all images"
+        changes.append(("C5", what, verdicts.change_of_ratio(few, tables, "resnet101", "seran_d")))
+    what = "no SE / SERAN-D within look-alikes over that elsewhere"
+    return [*changes, ("C8", what, verdicts.look_alike_ratio(verdicts.look_alike_errors(tables, data)))]
+
+
+def _overfitting(profile: str, data: str) -> list[list[str]]:
+    """C6: the last validation loss over the lowest, in the mean over seeds, without attention and with it alone."""
+    if data not in STUDIES["long"].sets:
+        return []
+    table = verdicts.overfitting(verdicts.study_rows("long", profile, data))
+    runs = {model: table[table["model"] == model] for model in ("seran_d_no_attention", "seran_d_no_se")}
+    row = ["C6", "last over lowest validation loss: no attention; attention alone", data, ""]
+    if min(map(len, runs.values())) < SEEDS_NEEDED:
+        return [[*row, "", verdicts.NOT_RUN]]
+    rises = [(mine["last"] / mine["lowest"]).mean() for mine in runs.values()]
+    over = [rise > 1 + verdicts.RISE for rise in rises]
+    verdict = verdicts.AGREES if over == [True, False] else verdicts.CONTRADICTS
+    return [[*row, "; ".join(f"{rise:.2f}" for rise in rises), verdict]]
+
+
+def _ratio(ratio: stats.Ratio | None) -> list[str]:
+    text = "" if ratio is None else _interval(ratio.ratio, ratio.low, ratio.high)
+    return [text, verdicts.decide_change(ratio)]
+
+
+def _interval(middle: float, low: float, high: float) -> str:
+    return "" if pd.isna(middle) else f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def error_table(profile: str, data: str, models: Sequence[str]) -> pd.DataFrame:
+    """Seeds, top-1, top-5 and macro error in percent (mean ± standard deviation over seeds), millions of parameters."""
+    table = verdicts.mean_errors(verdicts.study_rows("tables", profile, data), models)
+    done = table["seeds"] > 0
+    spread = [f" ± {sd:.1f}" if seeds > 1 else "" for sd, seeds in zip(table["sd"], table["seeds"], strict=True)]
+    shown = pd.DataFrame(
+        {
+            "seeds": table["seeds"],
+            "top-1 error": table["error"].map("{:.1f}".format) + spread,
+            "top-5": table["top5"].map("{:.1f}".format),
+            "macro": table["macro"].map("{:.1f}".format),
+            "parameters": (table["parameters"] / 1e6).map("{:.2f} M".format),
+        }
+    )
+    shown.loc[~done, shown.columns[1:]] = ""
+    shown.loc[~done, "top-1 error"] = verdicts.NOT_RUN
+    return shown.rename(index=result_plots.name)
+
+
+def single_runs(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
+    """What single runs would have said: per contrast the difference in points of every seed, and how many seeds are
+    significant by McNemar's test (after Holm's correction) for the claim and against it."""
+    tests = verdicts.paired_tests(verdicts.study_rows("tables", profile, data), chosen)
+    found, table = tests["holm"] < verdicts.LEVEL, []
+    for (worse, better), seeds in tests.groupby(["worse", "better"], sort=False):
+        points = ", ".join(f"{value:+.1f}" for value in seeds["points"])
+        sides = [(found & (sign * tests["points"] > 0))[seeds.index].sum() for sign in (1, -1)]
+        table.append([f"{result_plots.name(worse)} – {result_plots.name(better)}", points, *sides, len(seeds)])
+    columns = ["contrast", "points, seed by seed", "first worse", "first better", "of seeds"]
+    return pd.DataFrame(table, columns=columns).set_index("contrast")
+
+
+def seeds_needed(profile: str, seeds: Sequence[int] = (2, 3, 5, 10)) -> pd.DataFrame:
+    """Per data set the noise of one run's error and the smallest ratio that so many seeds find in four of five
+    studies; without the sets that have one seed."""
+    table = {}
+    for data, design in _designs(profile).items():
+        smallest = {f"{n} seeds": f"{design.smallest_ratio(n):.2f}" for n in seeds}
+        table[data] = {"noise of one run": f"{100 * design.noise:.0f} %", **smallest}
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
+def paper_with_noise(profile: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
+    """The paper's ratios with the noise of its images only, and with the training noise of each of our data sets."""
+    noises = {"images only": 0.0}
+    for data in _designs(profile):
+        noises[f"trained as on {data}"] = verdicts.training_noise(verdicts.study_rows("tables", profile, data))
+    table = []
+    for contrast in chosen:
+        ratios = {name: verdicts.paper_ratio(contrast, noise) for name, noise in noises.items()}
+        cells = {
+            name: _interval(r.ratio, r.low, r.high) + (", not resolved" if r.low <= 1 else "")
+            for name, r in ratios.items()
+        }
+        table.append(
+            {"contrast": f"{result_plots.name(contrast.worse)} / {result_plots.name(contrast.better)}"} | cells
+        )
+    return pd.DataFrame(table).set_index("contrast")
+
+
+def _designs(profile: str) -> dict[str, stats.BlockDesign]:
+    """The block design of every data set whose runs suffice for one."""
+    designs = {}
+    for data, rows in sets(profile).items():
+        with contextlib.suppress(ValueError):
+            designs[data] = stats.BlockDesign(rows)
+    return designs
+
+
+def beside_usual(profile: str, study: str, data: str) -> pd.DataFrame:
+    """A study that changes one thing, against the same models and seeds of the study "tables".
+
+    Columns model, seeds, usual and changed (mean errors in percent), ratio (changed / usual with its interval, empty
+    with too few seeds).
+    """
+    changed, usual = (verdicts.study_rows(name, profile, data) for name in (study, "tables"))
+    shared = changed.merge(usual, on=["model", "seed"], suffixes=("", "_usual"))
+    usual = usual.merge(shared[["model", "seed"]])
+    seeds = shared.groupby("model")["seed"].nunique()
+    labelled = pd.concat([rows.assign(model=rows["model"] + end) for rows, end in ((usual, "_u"), (shared, "_c"))])
+    design = stats.BlockDesign(labelled) if seeds.max() >= SEEDS_NEEDED else None
+    table = []
+    for model in [model for model in STUDIES[study].models if model in seeds.index]:
+        means = [rows.loc[rows["model"] == model, "test_top1_error"].mean() for rows in (usual, shared)]
+        ratio = design.ratio(f"{model}_c", f"{model}_u") if design and seeds[model] >= SEEDS_NEEDED else None
+        text = _interval(ratio.ratio, ratio.low, ratio.high) if ratio else ""
+        table.append([result_plots.name(model), seeds[model], *means, text])
+    return pd.DataFrame(table, columns=["model", "seeds", "usual", "changed", "ratio"]).set_index("model").round(2)
+
+
+def rates(profile: str) -> pd.DataFrame:
+    """Validation errors in percent by learning rate, a row a model; "chosen" is the rate of the lowest."""
+    rows = verdicts.study_rows("rates", profile, RATES_SET)
+    table = rows.pivot_table(index="model", columns="lr", values="valid_top1_error").reindex(STUDIES["rates"].models)
+    table = table.dropna(how="all").round(2).assign(chosen=pd.Series(verdicts.own_rates(profile), dtype=float))
+    return table.rename(index=result_plots.name, columns=str)
+
+
+def summary(profile: str) -> pd.DataFrame:
+    """A row a claim: what it says, and a column a data set with how many of its contrasts have which verdict."""
+    table, rows = verdict_table(profile), {}
+    for claim in table["claim"].unique():
+        rows[claim] = {"says": CLAIMS[claim].says}
+        for data, mine in table[table["claim"] == claim].groupby("data", sort=False):
+            counts = mine["verdict"].value_counts(sort=False)
+            rows[claim][data] = ", ".join(f"{verdict} ({n})" for verdict, n in counts.items())
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def grid_runs(profile: str) -> pd.DataFrame:
+    """The ledger's rows that belong to any study, each once: studies share runs."""
+    found = [verdicts.study_rows(name, profile, data) for name, study in STUDIES.items() for data in study.sets]
+    return pd.concat(found).drop_duplicates("run_id", ignore_index=True)
+
+
+def grid_state(profile: str) -> pd.DataFrame:
+    """How much of each study is in the ledger: study, data, runs planned, runs done."""
+    table = []
+    for name, study in STUDIES.items():
+        for data in study.sets:
+            planned = len(study.models) * len(study.seeds) * len(study.pairs) * len(study.rates)
+            table.append([name, study.asks, data, planned, len(verdicts.study_rows(name, profile, data))])
+    return pd.DataFrame(table, columns=["study", "asks", "data", "planned", "done"])

@@ -1,0 +1,282 @@
+"""Figures of chapters 09 and 10, drawn from the frames of `verdicts.py`; each returns the figure."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .figures import COLOURS, WIDE
+from .protocol import MARGIN
+from .verdicts import NOT_RUN
+
+NAMES = {
+    "resnet101": "ResNet-101", "resnet152": "ResNet-152", "attention92": "Attention-92",
+    "se_resnet101": "SE-ResNet-101", "senet154": "SENet-154", "seran": "SERAN", "seran_d": "SERAN-D",
+    "seran_d_avg_pool": "SERAN-D, mean pool", "seran_d_no_se": "SERAN-D, no SE",
+    "seran_d_no_attention": "SERAN-D, no attention",
+}  # fmt: skip
+SET_COLOURS = ("ours", "good", "doubt", "other")
+
+
+def name(model: str) -> str:
+    """The model as the paper prints it."""
+    return NAMES.get(model, model)
+
+
+def not_run() -> Figure:
+    """What stands for a figure whose runs nobody has done yet."""
+    figure, axis = plt.subplots(figsize=(WIDE[0], 1.2))
+    _say_not_run(axis)
+    axis.axis("off")
+    return figure
+
+
+def _say_not_run(axis: Axes) -> None:
+    axis.text(0.5, 0.5, NOT_RUN, transform=axis.transAxes, ha="center", color=COLOURS["other"])
+
+
+def plot_errors(paper: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure:
+    """The paper's errors with Wilson's interval in the first panel, and a panel a data set with a dot a seed.
+
+    `paper` has the columns error, low, high (percent) and models as index, which gives the order of the rows; `sets`
+    maps a data set to the ledger's rows.
+    """
+    figure, axes = plt.subplots(1, 1 + len(sets), figsize=(WIDE[0], 1.2 + 0.48 * len(paper)), sharey=True)
+    axes = np.atleast_1d(axes)
+    places = range(len(paper))
+    axes[0].hlines(places, paper["low"], paper["high"], color=COLOURS["paper"], lw=3)
+    axes[0].plot(paper["error"], places, "o", color=COLOURS["paper"], ms=7)
+    axes[0].set(title="paper", yticks=list(places), yticklabels=[name(model) for model in paper.index])
+    for axis, (data, rows), colour in zip(axes[1:], sets.items(), SET_COLOURS, strict=False):
+        for place, model in zip(places, paper.index, strict=True):
+            errors = rows.loc[rows["model"] == model, "test_top1_error"]
+            if errors.empty:
+                axis.text(0.5, place, NOT_RUN, transform=axis.get_yaxis_transform(), ha="center", va="center",
+                          color=COLOURS["other"])  # fmt: skip
+                continue
+            axis.plot(errors, [place] * len(errors), "o", color=COLOURS[colour], ms=7, alpha=0.45, mew=0)
+            axis.plot(errors.mean(), place, "|", color=COLOURS[colour], ms=18, mew=2.5)
+        axis.set(title=data)
+    for axis in axes:
+        axis.set(xlim=(0, None), xlabel="top-1 error, %")
+        axis.grid(axis="y", color=COLOURS["faint"], lw=0.6)
+        axis.invert_yaxis() if axis is axes[0] else None
+    return figure
+
+
+def plot_forest(sets: Mapping[str, pd.DataFrame]) -> Figure:
+    """Ratios of errors with 95 % intervals, a row a contrast: the paper's, and those of each data set.
+
+    `sets` maps a data set to `verdicts.contrast_table`. The grey band is the margin within which errors are alike.
+    """
+    first = next(iter(sets.values()))
+    figure, axis = plt.subplots(figsize=(WIDE[0], 1.4 + 0.75 * len(first)))
+    places = np.arange(len(first))
+    shifts = np.linspace(-0.25, 0.25, 1 + len(sets))
+    _intervals(axis, first, places + shifts[0], ("paper", "paper_low", "paper_high"), COLOURS["paper"], "paper")
+    for shift, (data, table), colour in zip(shifts[1:], sets.items(), SET_COLOURS, strict=False):
+        _intervals(axis, table, places + shift, ("ours", "low", "high"), COLOURS[colour], data)
+    axis.axvline(1, color=COLOURS["other"], lw=1)
+    axis.axvspan(1 / MARGIN, MARGIN, color=COLOURS["faint"], alpha=0.35, lw=0)
+    labels = [
+        f"{name(row.worse)}\n{'like' if row.tie else 'worse than'} {name(row.better)}" for row in first.itertuples()
+    ]
+    axis.set(xscale="log", yticks=places, yticklabels=labels, ylim=(len(first) - 0.5, -0.6))
+    axis.set(xlabel="ratio of the errors (above 1: the first errs more)")
+    ticks = [tick for tick in (0.25, 0.35, 0.5, 0.7, 0.85, 1, 1.2, 1.4, 1.7, 2, 2.8, 4, 5.6, 8) if _inside(axis, tick)]
+    axis.xaxis.set_major_locator(mpl.ticker.FixedLocator(ticks))
+    axis.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+    axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=1 + len(sets), borderaxespad=0.2)
+    return figure
+
+
+def _intervals(axis: Axes, table: pd.DataFrame, places: np.ndarray, columns: Sequence[str], colour: str, label: str):
+    middle, low, high = (table[column].astype(float) for column in columns)
+    axis.hlines(places, low, high, color=colour, lw=2.5)
+    axis.plot(middle, places, "o", color=colour, ms=6, label=label)
+
+
+def _inside(axis: Axes, value: float) -> bool:
+    low, high = axis.get_xlim()
+    return low <= value <= high
+
+
+def plot_learning(panels: Mapping[str, tuple[pd.DataFrame, str]], models: Sequence[str]) -> Figure:
+    """Test error over epochs or images per class, a panel each: title -> (ledger's rows, column on the x-axis).
+
+    Dots are runs, lines their means; both axes are logarithmic.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=WIDE, squeeze=False)
+    palette = dict(zip(models, ("ours", "paper", "good", "doubt"), strict=False))
+    for axis, (title, (rows, column)) in zip(axes[0], panels.items(), strict=True):
+        ends = []
+        for model, colour in palette.items():
+            mine = rows[rows["model"] == model]
+            if mine.empty:
+                continue
+            means = mine.groupby(column)["test_top1_error"].mean()
+            axis.plot(mine[column], mine["test_top1_error"], "o", color=COLOURS[colour], ms=5, alpha=0.5, mew=0)
+            axis.plot(means.index, means, color=COLOURS[colour], label=name(model))
+            ends += mine[column].tolist()
+        axis.set(title=title, xscale="log", yscale="log", xlabel=column.replace("_", " "), ylabel="top-1 test error, %")
+        ticks = sorted(set(ends))
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+        axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+        axis.set_yticks(
+            [tick for tick in (1, 2, 5, 10, 20, 50, 100) if axis.get_ylim()[0] <= tick <= axis.get_ylim()[1]]
+        )
+        axis.minorticks_off()
+        if ends:
+            axis.legend()
+        else:
+            _say_not_run(axis)
+    return figure
+
+
+def plot_cost(costs: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure:
+    """Mean error against parameters and against multiply-accumulates (columns parameters, gmacs; models as index), a
+    row of panels a data set; `sets` maps it to `verdicts.mean_errors`."""
+    figure, axes = plt.subplots(len(sets), 2, figsize=(WIDE[0], 3.6 * len(sets)), squeeze=False)
+    for line, (data, errors) in zip(axes, sets.items(), strict=True):
+        for axis, (column, unit, scale) in zip(
+            line,
+            (("parameters", "million parameters", 1e6), ("gmacs", "10⁹ multiply-accumulates an image", 1)),
+            strict=True,
+        ):
+            shown = costs[[column]].join(errors["error"]).dropna().sort_values("error")
+            axis.set(title=data, xlabel=unit, ylabel="top-1 test error, %")
+            if shown.empty:
+                _say_not_run(axis)
+                continue
+            heights = _spread(shown["error"].to_numpy(), 0.085 * (np.ptp(shown["error"]) or 1))
+            for (model, row), height in zip(shown.iterrows(), heights, strict=True):
+                colour = COLOURS["ours" if model.startswith("seran") else "other"]
+                axis.plot(row[column] / scale, row["error"], "o", color=colour, ms=7)
+                axis.annotate(
+                    name(model), (row[column] / scale, row["error"]), (1.02, height), fontsize=11, color=colour,
+                    va="center", textcoords=axis.get_yaxis_transform(),
+                    arrowprops={"arrowstyle": "-", "color": COLOURS["faint"], "lw": 0.8},
+                )  # fmt: skip
+    return figure
+
+
+def _spread(values: np.ndarray, gap: float) -> np.ndarray:
+    """Rising values moved apart so that neighbours are at least `gap` from each other, around the same middle."""
+    places = np.maximum.accumulate(values - gap * np.arange(len(values))) + gap * np.arange(len(values))
+    return places - (places - values).mean()
+
+
+def plot_noise(parts: Mapping[str, pd.DataFrame]) -> Figure:
+    """What moves the difference of two models, in points: test images alone, and training besides (`noise_parts`)."""
+    figure, axes = plt.subplots(
+        1, len(parts), figsize=(WIDE[0], 1.8 + 0.5 * max(map(len, parts.values()))), sharey=True, squeeze=False
+    )
+    for axis, (data, table) in zip(axes[0], parts.items(), strict=True):
+        labels = [f"{name(row.worse)} – {name(row.better)}" for row in table.itertuples()]
+        axis.barh(labels, table["images"], height=0.36, align="edge", color=COLOURS["other"], label="test images alone")
+        axis.barh(labels, table["seen"], height=-0.36, align="edge", color=COLOURS["ours"], label="seen over the seeds")
+        axis.set(title=data, xlabel="standard deviation, points")
+        axis.tick_params(axis="y", labelsize=11)
+    axes[0, 0].invert_yaxis()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def plot_species(tables: Mapping[str, pd.DataFrame], worst: int = 6) -> Figure:
+    """Error of every species with Wilson's interval, the worst first and named; a panel a data set."""
+    figure, axes = plt.subplots(len(tables), 1, figsize=(WIDE[0], 3.7 * len(tables)), squeeze=False)
+    for axis, (data, table) in zip(axes[:, 0], tables.items(), strict=True):
+        places = np.arange(len(table))
+        axis.vlines(places, 100 * table["low"], 100 * table["high"], color=COLOURS["faint"], lw=2)
+        axis.plot(places, 100 * table["error"], "o", color=COLOURS["ours"], ms=4)
+        mean = 100 * table["error"].mean()
+        axis.axhline(mean, color=COLOURS["other"], lw=1, ls="--")
+        axis.text(len(table) - 0.5, mean + 1.5, "mean over species", ha="right", color=COLOURS["other"])
+        named = table.head(worst)
+        text = "\n".join(f"{100 * row.error:3.0f} %  {row.Index} ({row.n} images)" for row in named.itertuples())
+        axis.text(0.985, 0.97, text, transform=axis.transAxes, ha="right", va="top", fontsize=11)
+        axis.set(title=data, ylabel="error, %", ylim=(0, 100), xlim=(-1, len(table)), xticks=[])
+        if len(table) <= 20:
+            axis.set_xticks(places, table.index, rotation=30, ha="right")
+    axes[-1, 0].set_xlabel("species, the worst first")
+    return figure
+
+
+def plot_look_alikes(sets: Mapping[str, pd.DataFrame], models: Sequence[str]) -> Figure:
+    """Errors within groups of look-alikes and all others, percent of the test images, means over seeds."""
+    figure, axes = plt.subplots(1, len(sets), figsize=WIDE, sharey=True, squeeze=False)
+    for axis, (data, errors) in zip(axes[0], sets.items(), strict=True):
+        share = errors.assign(percent=100 * errors["wrong"] / errors["n"])
+        table = share.pivot_table(index="model", columns="kind", values="percent").reindex(list(models))
+        for shift, kind, colour in ((-0.19, "within", "paper"), (0.19, "other", "other")):
+            places = np.arange(len(table)) + shift
+            bars = axis.barh(
+                places, table.get(kind, pd.Series(np.nan, table.index)), height=0.36, color=COLOURS[colour]
+            )
+            axis.bar_label(bars, fmt="%.1f", padding=3)
+        axis.set(title=data, xlabel="test images, %", yticks=range(len(table)), yticklabels=[name(m) for m in models])
+        axis.margins(x=0.2)
+    axes[0, 0].invert_yaxis()
+    figure.suptitle("Errors within look-alikes (orange) and all others (grey)", x=0.01, ha="left", fontsize=13)
+    return figure
+
+
+def plot_reliability(answers: pd.DataFrame, risks: Mapping[str, pd.DataFrame], bins: int = 10) -> Figure:
+    """Left, how often predictions of a probability are right, before and after temperature scaling (columns
+    probability, calibrated, right). Right, the error when only the surest images are answered (`risk_by_coverage`)."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=WIDE)
+    left.plot([0, 1], [0, 1], color=COLOURS["faint"], lw=1.5)
+    for column, colour, label in (("probability", "other", "as trained"), ("calibrated", "ours", "at its temperature")):
+        bin_of = pd.qcut(answers[column].rank(method="first"), bins, labels=False)
+        means = answers.groupby(bin_of)[[column, "right"]].mean()
+        left.plot(means[column], means["right"], "o-", color=COLOURS[colour], ms=5, label=label)
+    left.set(title="Reliability", xlabel="probability of the prediction", ylabel="share that is right")
+    left.set(xlim=(0, 1), ylim=(0, 1))
+    left.legend(loc="upper left")
+    for (label, table), colour in zip(risks.items(), ("ours", "paper", "good", "doubt"), strict=False):
+        shown = table[table["coverage"] >= 0.05]
+        right.plot(100 * shown["coverage"], 100 * shown["risk"], color=COLOURS[colour], label=name(label))
+    right.set(title="Risk and coverage", xlabel="answered, % of the test images", ylabel="error among them, %")
+    right.set(xlim=(0, 100), ylim=(0, None))
+    right.legend(loc="upper left")
+    return figure
+
+
+def plot_losses(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
+    """Training and validation loss over the epochs of long runs, a panel a model, a line a seed."""
+    figure, axes = plt.subplots(1, len(curves), figsize=WIDE, sharey=True, squeeze=False)
+    for axis, (model, logs) in zip(axes[0], curves.items(), strict=True):
+        for log in logs:
+            axis.plot(log["epoch"], log["train_loss"], color=COLOURS["faint"], lw=1.5)
+            axis.plot(log["epoch"], log["valid_loss"], color=COLOURS["ours"], lw=1.5)
+        if logs:
+            axis.set(yscale="log")
+        else:
+            _say_not_run(axis)
+        axis.set_xlabel("epoch")
+        axis.set_title(name(model).replace(", ", ",\n"), fontsize=12)
+    axes[0, 0].set_ylabel("loss, nats: validation (blue), training")
+    return figure
+
+
+def plot_unknowns(known: pd.DataFrame, unknown: pd.DataFrame, title: str) -> Figure:
+    """How sure a network is of test images and of images of none of its classes; columns probability (and right)."""
+    figure, axis = plt.subplots(figsize=WIDE)
+    bins = np.linspace(0, 1, 41)
+    for values, colour, label in (
+        (known.loc[known["right"], "probability"], "ours", "test images, right"),
+        (known.loc[~known["right"], "probability"], "doubt", "test images, wrong"),
+        (unknown["probability"], "paper", "of no class it knows"),
+    ):
+        axis.hist(values, bins, weights=np.full(len(values), 100 / max(len(values), 1)), histtype="step", lw=2,
+                  color=COLOURS[colour], label=f"{label} ({len(values)})")  # fmt: skip
+    axis.set(title=title, xlabel="probability of the prediction", ylabel="share of the images, %", yscale="log")
+    axis.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+    axis.legend(loc="upper left")
+    return figure

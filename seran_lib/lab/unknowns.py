@@ -1,0 +1,108 @@
+"""How sure is a network of pictures that show none of its classes? `python -m seran_lib.lab.unknowns --data FOLDER`
+
+A folder can hold images that a run leaves out because their species is none of its classes: crosses and rare forms in
+heliconius. They are what a classifier in the field meets every day. For every run whose weights are on this machine its
+answers to them are written to `results/unknowns/`, and chapter 10 compares them with the answers to test images.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
+
+from seran_lib.data.loaders import PackedLoader
+from seran_lib.data.manifest import DataError, read_manifest
+from seran_lib.data.pack import pack
+from seran_lib.paths import CACHE, RESULTS
+
+from . import ledger
+from .dataset import Dataset, open_dataset
+from .evaluate import predict, save_table
+from .evidence import settings_of, trained_network
+from .experiment import WEIGHTS
+from .profiles import PROFILES, Settings, pick_device
+
+FOLDER = "unknowns"  # below results/
+
+
+def unknown_images(manifest: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """Rows of a folder's manifest whose label is none of the classes, or that have none; not those with a conflict."""
+    conflict = manifest.get("label_conflict", pd.Series("", index=manifest.index)).astype(str) == "1"
+    return manifest[~manifest["label"].isin(classes) & ~conflict].reset_index(drop=True)
+
+
+def answer(settings: Settings, dataset: Dataset, images: pd.DataFrame, temperature: float) -> pd.DataFrame:
+    """What the trained network of a run says of images, a row each: image_id, predicted, probability, calibrated.
+
+    Raises DataError where its weights are not on this machine.
+    """
+    device = pick_device()
+    packed = pack(dataset.folder, images, size=settings.size, cache=CACHE)
+    rows = np.arange(len(images))
+    loader = PackedLoader(packed, rows, np.zeros(len(rows), dtype=np.int64), size=settings.size, batch=settings.batch,
+                          training=False, seed=settings.seed, device=device)  # fmt: skip
+    scores = predict(trained_network(settings, dataset, device), loader).astype(float)
+    return pd.DataFrame(
+        {
+            "image_id": images["image_id"],
+            "predicted": np.array(dataset.classes)[scores.argmax(axis=1)],
+            "probability": softmax(scores, axis=1).max(axis=1),
+            "calibrated": softmax(scores / temperature, axis=1).max(axis=1),
+        }
+    )
+
+
+def separation(known: pd.DataFrame, unknown: pd.DataFrame) -> float:
+    """How well the probability of a prediction tells test images from unknown ones: area under the ROC curve, 0.5 by
+    chance, 1 where every test image gets a higher one."""
+    probabilities = np.concatenate([known["probability"], unknown["probability"]])
+    return float(roc_auc_score(np.repeat([1, 0], [len(known), len(unknown)]), probabilities))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Answer for every run of a data set that has weights here and no answers yet; returns 1 where a folder is bad."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seran_lib.lab.unknowns", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--profile", choices=PROFILES, default="laptop", help="(laptop)")
+    parser.add_argument("--data", required=True, help="folder with manifest.csv")
+    options = parser.parse_args(arguments)
+    try:
+        written = _answer_all(options.profile, options.data)
+    except DataError as error:
+        print(f"unknowns: {error}", file=sys.stderr)
+        return 1
+    print(f"{written} runs answered; see results/{FOLDER}/")
+    return 0
+
+
+def _answer_all(profile: str, data: str) -> int:
+    rows = ledger.read(RESULTS).dropna(subset=["temperature"])
+    rows = rows[rows["profile"] == profile]
+    runs = [(row, settings_of(row, data)) for _, row in rows.iterrows()]
+    runs = [
+        (row, settings)
+        for row, settings in runs
+        if settings.run_id == row["run_id"]
+        and (settings.folder / WEIGHTS).exists()
+        and not (RESULTS / FOLDER / f"{settings.run_id}.csv.gz").exists()
+    ]
+    for row, settings in tqdm(runs, unit="run", disable=not sys.stderr.isatty()):
+        dataset = open_dataset(settings)
+        if dataset.fingerprint != row["data_fingerprint"]:
+            raise DataError(f"{data} holds other images than {settings.run_id} saw", "Give the folder it was run on.")
+        images = unknown_images(read_manifest(data), dataset.classes)
+        if images.empty:
+            raise DataError(f"every image of {data} is of a class that the network knows", "Give another data set.")
+        save_table(
+            RESULTS / FOLDER / f"{settings.run_id}.csv.gz", answer(settings, dataset, images, row["temperature"])
+        )
+    return len(runs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

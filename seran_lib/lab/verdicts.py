@@ -1,0 +1,297 @@
+"""From the ledger to verdicts on the paper's claims, by the rules of `protocol.py` and nothing else.
+
+Every function takes runs, rows of the ledger, and returns a frame; a run that nobody did is missing from it, and a
+contrast that lacks seeds is "not run".
+"""
+
+import contextlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.multitest import multipletests
+
+from seran_lib import paper
+from seran_lib.paths import RESULTS
+
+from . import ledger, stats
+from .profiles import PROFILES
+from .protocol import CONTRASTS, EPOCHS, LOOK_ALIKES, MARGIN, SEEDS_NEEDED, STUDIES, Contrast, best_rate
+
+PAPER_TEST, PAPER_VALID = 5118, 5119  # images; chapter 03 finds that the printed test errors are of 5,118
+LEVEL = 0.05
+RISE = 0.05  # of the validation loss above its lowest: over-fitting
+NOT_RUN, CANNOT_TELL, AGREES, CONTRADICTS = "not run", "cannot tell", "agrees", "contradicts"
+
+
+def study_rows(name: str, profile: str, data: str) -> pd.DataFrame:
+    """The ledger's rows that belong to a study of `protocol.STUDIES`, on one data set; `wrong` and `n` count test
+    images."""
+    study, rows, usual = STUDIES[name], ledger.read(RESULTS), PROFILES[profile]
+    rows = rows[(rows["profile"] == profile) & (rows["data"] == data) & (rows["wiring"] == study.wiring)]
+    rows = rows[(rows["init"] == (study.init or usual.init)) & (rows["width"] == usual.width)]
+    rows = rows[rows["model"].isin(study.models) & rows["seed"].isin(study.seeds) & (rows["size"] == usual.size)]
+    rows = rows[pd.MultiIndex.from_frame(rows[["epochs", "images_per_class"]]).isin(study.pairs)]
+    if study.tuned:
+        rows = rows[rows["lr"] == rows["model"].map(own_rates(profile))]
+    else:
+        rows = rows[rows["lr"].isin([rate or usual.lr for rate in study.rates])]
+    wrong = (rows["test_top1_error"] * rows["test"] / 100).round().astype(int)
+    return rows.assign(wrong=wrong, n=rows["test"]).sort_values(["model", "seed", "epochs", "lr"], ignore_index=True)
+
+
+def own_rates(profile: str) -> dict[str, float]:
+    """The learning rate chosen for each model by the study "rates"; without the models whose runs are not complete."""
+    rates = {}
+    for model in STUDIES["rates"].models:
+        with contextlib.suppress(ValueError):
+            rates[model] = best_rate(profile, model)
+    return rates
+
+
+def predictions(run_id: str) -> pd.DataFrame:
+    """The answers of a run for every test image, in the order of image_id; `right` says which are.
+
+    Runs of a time when groups were not kept have each image for a group of its own.
+    """
+    text = {"image_id": str, "group": str}
+    table = pd.read_csv(RESULTS / "predictions" / f"{run_id}.csv.gz", dtype=text).sort_values("image_id")
+    table = table.assign(right=table["label"] == table["predicted"], group=table.get("group", table["image_id"]))
+    return table.reset_index(drop=True)
+
+
+def paper_ratio(contrast: Contrast, noise: float = 0.0) -> stats.Ratio:
+    """The paper's own ratio of two models' errors: of Table 1 on test images, else of Table 2 on validation images."""
+    table1, table2 = paper.table1(), paper.table2()
+    pair = [contrast.worse, contrast.better]
+    if set(pair) <= set(table1.index):
+        rates, n = table1.loc[pair, "test_top1"], PAPER_TEST
+    else:
+        rates, n = table2.loc[pair, "valid_top1"], PAPER_VALID
+    first, second = (rates * n / 100).round()
+    return stats.ratio_of_rates(first, n, second, n, noise=noise)
+
+
+def decide(ratio: stats.Ratio, holm: float, *, tie: bool) -> str:
+    """The protocol's verdict on one contrast, from our ratio and its p after Holm's correction (unused for a tie)."""
+    if tie:
+        if ratio.within(MARGIN):
+            return AGREES
+        return CONTRADICTS if ratio.low > MARGIN or ratio.high < 1 / MARGIN else CANNOT_TELL
+    if ratio.low <= 1 <= ratio.high:
+        return CANNOT_TELL
+    side = AGREES if ratio.low > 1 else CONTRADICTS
+    return side if holm < LEVEL else f"leans: {side}"
+
+
+def contrast_table(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
+    """One row a contrast: ours and the paper's ratio with intervals, p, Holm's p, and the verdicts on direction and
+    size. Without enough seeds of both models the verdict is "not run" and the numbers are missing."""
+    seeds = rows.groupby("model")["seed"].nunique()
+    enough = [min(seeds.get(c.worse, 0), seeds.get(c.better, 0)) >= SEEDS_NEEDED for c in contrasts]
+    design = stats.BlockDesign(rows) if any(enough) else None
+    ours = [design.ratio(c.worse, c.better) if run else None for c, run in zip(contrasts, enough, strict=True)]
+    directed = [k for k, c in enumerate(contrasts) if ours[k] and not c.tie]
+    holm = (
+        dict(zip(directed, multipletests([ours[k].p for k in directed], method="holm")[1], strict=True))
+        if directed
+        else {}
+    )
+    table = []
+    for k, (contrast, ratio) in enumerate(zip(contrasts, ours, strict=True)):
+        theirs = paper_ratio(contrast)
+        row = {"claim": contrast.claim, "worse": contrast.worse, "better": contrast.better, "tie": contrast.tie}
+        row |= {"paper": theirs.ratio, "paper_low": theirs.low, "paper_high": theirs.high, "verdict": NOT_RUN}
+        row |= {"seeds": int(min(seeds.get(contrast.worse, 0), seeds.get(contrast.better, 0)))}
+        if ratio:
+            row |= {"ours": ratio.ratio, "low": ratio.low, "high": ratio.high, "p": ratio.p, "holm": holm.get(k)}
+            row |= {"verdict": decide(ratio, holm.get(k, np.nan), tie=contrast.tie)}
+            row |= {"size": AGREES if ratio.low <= theirs.ratio <= ratio.high else "differs"}
+        table.append(row)
+    columns = ["ours", "low", "high", "p", "holm", "size"]
+    return pd.DataFrame(table).reindex(columns=[*dict.fromkeys([*table[0], *columns])])
+
+
+def paired_tests(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
+    """McNemar's test of every contrast and seed that both models have: what a reader of that one run would have
+    said. Columns claim, worse, better, seed, points, sampling_sd, p, and Holm's p over the contrasts of a seed."""
+    runs = {(row.model, row.seed): row.run_id for row in rows.itertuples()}
+    answers = {run_id: predictions(run_id) for run_id in runs.values()}
+    table = []
+    for contrast in contrasts:
+        for seed in sorted(rows["seed"].unique()):
+            pair = [runs.get((model, seed)) for model in (contrast.worse, contrast.better)]
+            if None in pair:
+                continue
+            first, second = (answers[run_id] for run_id in pair)
+            if not first["image_id"].equals(second["image_id"]):
+                raise ValueError(f"{pair[0]} and {pair[1]} were tested on different images: run them on one data set")
+            test = stats.mcnemar(~first["right"], ~second["right"])
+            table.append([contrast.claim, contrast.worse, contrast.better, seed, test.points, test.sampling_sd, test.p])
+    frame = pd.DataFrame(table, columns=["claim", "worse", "better", "seed", "points", "sampling_sd", "p"])
+    if frame.empty:
+        return frame.assign(holm=[])
+    return frame.assign(holm=frame.groupby("seed")["p"].transform(lambda p: multipletests(p, method="holm")[1]))
+
+
+def noise_parts(tests: pd.DataFrame) -> pd.DataFrame:
+    """What moves a difference between two models, in points: the standard deviation over seeds as seen, the part that
+    test images alone explain (McNemar's), and what is left for training. A row per contrast with several seeds."""
+    parts = tests.groupby(["worse", "better"], sort=False).agg(
+        seeds=("seed", "size"), points=("points", "mean"), seen=("points", "std"),
+        images=("sampling_sd", lambda sd: np.sqrt(np.mean(sd**2))),
+    )  # fmt: skip
+    parts = parts[parts["seeds"] > 1]
+    return parts.assign(training=np.sqrt(np.maximum(parts["seen"] ** 2 - parts["images"] ** 2, 0))).reset_index()
+
+
+def training_noise(rows: pd.DataFrame) -> float:
+    """What training, without the choice of test images, adds to the logarithm of one run's error: a standard deviation.
+
+    The variance of the block design's rest, less the part that test images explain: of a ratio of two errors p and q
+    on the same n images that is about (images only one of them got wrong) / (n^2 p q), and half of it is one run's.
+    """
+    rate = {(row.model, row.seed): row.wrong / row.n for row in rows.itertuples()}
+    n = rows["n"].iloc[0]
+    explained = [
+        (test.sampling_sd / 100) ** 2 / max(rate[test.worse, test.seed] * rate[test.better, test.seed], 1 / n**2) / 2
+        for test in paired_tests(rows).itertuples()
+    ]
+    return float(np.sqrt(max(stats.BlockDesign(rows).noise ** 2 - np.mean(explained), 0)))
+
+
+def change_of_ratio(first: pd.DataFrame, second: pd.DataFrame, worse: str, better: str) -> stats.Ratio | None:
+    """(worse / better) in the first runs over (worse / better) in the second, None without enough seeds of all four.
+
+    Above 1 where the gap is wider in the first. Claim C5 asks this of few and of many epochs or images.
+    """
+    labelled = [rows.assign(model=rows["model"] + suffix) for rows, suffix in ((first, "_a"), (second, "_b"))]
+    runs = pd.concat([rows[rows["model"].str[:-2].isin([worse, better])] for rows in labelled])
+    names = [f"{worse}_a", f"{better}_a", f"{worse}_b", f"{better}_b"]
+    return _four_way(runs, names)
+
+
+def look_alike_errors(rows: pd.DataFrame, data: str) -> pd.DataFrame:
+    """Test errors of every run, counted apart: `within` a group of look-alikes, and all `other` errors.
+
+    Columns model, seed, kind, wrong, n.
+    """
+    group = {name: number for number, names in enumerate(LOOK_ALIKES.get(data, ())) for name in names}
+    table = []
+    for row in rows.itertuples():
+        answers = predictions(row.run_id)
+        label, predicted = (answers[column].map(group) for column in ("label", "predicted"))
+        within = (~answers["right"] & (label == predicted)).sum()
+        for kind, wrong in (("within", within), ("other", (~answers["right"]).sum() - within)):
+            table.append({"model": row.model, "seed": row.seed, "kind": kind, "wrong": int(wrong), "n": len(answers)})
+    return pd.DataFrame(table, columns=["model", "seed", "kind", "wrong", "n"])
+
+
+def look_alike_ratio(errors: pd.DataFrame, worse: str = "seran_d_no_se", better: str = "seran_d") -> stats.Ratio | None:
+    """(worse / better) among errors within look-alikes over the same among other errors; claim C8 wants it above 1."""
+    pair = errors[errors["model"].isin([worse, better])]
+    names = [f"{worse}_within", f"{better}_within", f"{worse}_other", f"{better}_other"]
+    return _four_way(pair.assign(model=pair["model"] + "_" + pair["kind"]), names)
+
+
+def _four_way(runs: pd.DataFrame, names: Sequence[str]) -> stats.Ratio | None:
+    seeds = runs.groupby("model")["seed"].nunique().reindex(names, fill_value=0)
+    if seeds.min() < SEEDS_NEEDED:
+        return None
+    return stats.BlockDesign(runs).contrast(dict(zip(names, (1, -1, -1, 1), strict=True)))
+
+
+def decide_change(ratio: stats.Ratio | None) -> str:
+    """The verdict on a claim that a ratio of ratios is above 1."""
+    if ratio is None:
+        return NOT_RUN
+    return decide(ratio, ratio.p, tie=False)
+
+
+def overfitting(rows: pd.DataFrame) -> pd.DataFrame:
+    """The lowest validation loss of each run, its epoch, and the last one (claim C6).
+
+    Columns model, seed, lowest, at_epoch, last.
+    """
+    table = []
+    for row in rows.itertuples():
+        loss = pd.read_csv(RESULTS / "curves" / f"{row.run_id}.csv").set_index("epoch")["valid_loss"]
+        table.append([row.model, row.seed, loss.min(), loss.idxmin(), loss.iloc[-1]])
+    return pd.DataFrame(table, columns=["model", "seed", "lowest", "at_epoch", "last"])
+
+
+def species_errors(rows: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Per species, over all seeds of a model: images answered, share wrong, and Wilson's interval; the worst first.
+
+    Images that are in the test part of several seeds count once for each, so the interval is a little too narrow.
+    """
+    answers = pd.concat([predictions(run_id) for run_id in rows.loc[rows["model"] == model, "run_id"]])
+    counts = answers.groupby("label")["right"].agg(n="size", right="sum")
+    wrong = counts["n"] - counts["right"]
+    bounds = [stats.wilson(int(k), int(n)) for k, n in zip(wrong, counts["n"], strict=True)]
+    table = counts.assign(error=wrong / counts["n"], low=[b[0] for b in bounds], high=[b[1] for b in bounds])
+    return table.drop(columns="right").sort_values(["error", "n"], ascending=[False, True])
+
+
+def macro_errors(rows: pd.DataFrame) -> pd.DataFrame:
+    """The macro error of every run with a 95 % bootstrap interval by group, shares: model, seed, macro, low, high."""
+    table = []
+    for row in rows.itertuples():
+        answers = predictions(row.run_id)
+        draws = stats.bootstrap_macro_error(~answers["right"], answers["label"], answers["group"])
+        macro = 1 - answers.groupby("label")["right"].mean().mean()
+        table.append([row.model, row.seed, macro, *np.percentile(draws, [2.5, 97.5])])
+    return pd.DataFrame(table, columns=["model", "seed", "macro", "low", "high"])
+
+
+def confusions(rows: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Pairs of species taken for each other, both ways and over all seeds of a model, the most frequent first.
+
+    Columns one, other, one_for_other (images of `one` answered `other`), other_for_one, images (of both, answered).
+    """
+    answers = pd.concat([predictions(run_id) for run_id in rows.loc[rows["model"] == model, "run_id"]])
+    counts = pd.crosstab(answers["label"], answers["predicted"])
+    names = sorted(set(counts.index) | set(counts.columns))
+    counts = counts.reindex(index=names, columns=names, fill_value=0)
+    shown = answers["label"].value_counts()
+    table = [
+        [one, other, counts.loc[one, other], counts.loc[other, one], shown.get(one, 0) + shown.get(other, 0)]
+        for place, one in enumerate(names)
+        for other in names[place + 1 :]
+        if counts.loc[one, other] + counts.loc[other, one]
+    ]
+    frame = pd.DataFrame(table, columns=["one", "other", "one_for_other", "other_for_one", "images"])
+    most = (frame["one_for_other"] + frame["other_for_one"]).sort_values(ascending=False, kind="stable").index
+    return frame.loc[most].reset_index(drop=True)
+
+
+def calibration(rows: pd.DataFrame) -> pd.DataFrame:
+    """Per run: temperature, and the calibration error (shares) before and after dividing by it; without the runs of a
+    time when no temperature was fitted."""
+    table = []
+    for row in rows.dropna(subset=["temperature"]).itertuples():
+        answers = predictions(row.run_id)
+        before, after = (
+            stats.calibration_error(answers[column].to_numpy(), answers["right"].to_numpy())
+            for column in ("probability", "calibrated")
+        )
+        table.append([row.model, row.seed, row.temperature, before, after])
+    return pd.DataFrame(table, columns=["model", "seed", "temperature", "before", "after"])
+
+
+def data_sets(profile: str) -> list[str]:
+    """The data sets that have runs of the tables' study, the one with the most test images first."""
+    rows = ledger.read(RESULTS)
+    rows = rows[(rows["profile"] == profile) & (rows["epochs"] == EPOCHS)]
+    return rows.groupby("data")["test"].max().sort_values(ascending=False).index.tolist()
+
+
+def mean_errors(rows: pd.DataFrame, models: Iterable[str]) -> pd.DataFrame:
+    """Per model, "not run" left empty: seeds, mean and standard deviation of the test errors in percent, parameters."""
+    table = rows.groupby("model").agg(
+        seeds=("seed", "nunique"), error=("test_top1_error", "mean"), sd=("test_top1_error", "std"),
+        top5=("test_top5_error", "mean"), macro=("test_macro_error", "mean"), parameters=("parameters", "first"),
+        seconds=("seconds", "mean"),
+    )  # fmt: skip
+    table = table.reindex(list(models)).rename_axis("model")
+    return table.assign(seeds=table["seeds"].fillna(0).astype(int))
