@@ -60,9 +60,9 @@ PREDICTIONS = RESULTS / "predictions" / "{run_id}.csv.gz"
 PARCEL = "parcels/{run_id}.zip"  # how a run comes home through a bucket
 FINISHED = [local(predictions_path(settings)) for settings in BY_ID.values()]  # local: not in the bucket
 UNRECORDED = {run_id for run_id, settings in BY_ID.items() if recorded(settings).empty}
-for run_id in UNRECORDED:  # predictions without a row in the ledger count as older than anything
+for run_id in UNRECORDED:  # predictions without a row in the ledger are older than anything (0 would be no time)
     if predictions_path(BY_ID[run_id]).exists():
-        os.utime(predictions_path(BY_ID[run_id]), (0, 0))
+        os.utime(predictions_path(BY_ID[run_id]), (1, 1))
 
 
 def arguments(settings):

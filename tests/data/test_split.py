@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from seran_lib.data.manifest import DataError
-from seran_lib.data.split import fingerprint, split_by_species
+from seran_lib.data.split import UNUSED, fingerprint, limit_training, split_by_species
 
 
 def atlas(species):
@@ -84,6 +84,21 @@ def test_a_new_species_leaves_the_others_where_they_were(manifest, sizes, seed, 
     larger = pd.concat([atlas({"new": sizes}), manifest], ignore_index=True)
     again = split_by_species(larger, seed=seed, grouped=grouped)
     assert again[(larger["label"] != "new")].tolist() == split.tolist()
+
+
+@quick
+@given(atlases, seeds, st.integers(1, 20), st.integers(0, 20), st.randoms(use_true_random=False))
+def test_fewer_training_images_are_among_more_and_nothing_else_moves(manifest, seed, few, more, random):
+    split = split_by_species(manifest, seed=seed)
+    small, large = (limit_training(manifest, split, n, seed=seed) for n in (few, few + more))
+    assert set(small.index[small == "train"]) <= set(large.index[large == "train"])
+    kept = manifest["label"][small == "train"].value_counts()
+    assert kept.equals(manifest["label"][split == "train"].value_counts().clip(upper=few)[kept.index])
+    assert (small[split != "train"] == split[split != "train"]).all()
+    assert set(small[small != split]) <= {UNUSED}
+    rows = random.sample(range(len(manifest)), len(manifest))
+    again = limit_training(manifest.iloc[rows], split.iloc[rows], few, seed=seed)
+    assert again.sort_index().equals(small)
 
 
 def test_seeds_and_species_differ():

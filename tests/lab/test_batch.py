@@ -5,6 +5,7 @@ Real processes at random moments; the seed of the moments is printed with a fail
 
 import os
 import random
+import re
 import shlex
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from seran_lib.lab import ledger, run
+from seran_lib.lab.profiles import resolve
 from seran_lib.paths import ROOT
 
 SECONDS = 240
@@ -157,3 +159,40 @@ def test_without_its_snakemake_a_run_stops_and_one_that_never_had_any_goes_on(no
     assert f"finished {free}" in (free / "log").read_text()
     assert "the Snakemake that started this run is gone. Give the same" in (orphan / "log").read_text()
     assert "finished" not in (orphan / "log").read_text()
+
+
+def planned(runs, *words):
+    """Run ids that Snakemake would train, in a dry run."""
+    command = [f"{Path(sys.executable).parent}/snakemake", "--dry-run", "--cores", "1", "--nolock"]
+    command += ["--rerun-triggers", "mtime", "--config", "profile=smoke", *words, "--", "trainings"]
+    return set(re.findall(r"wildcards: run_id=(\S+)", finish(start(command, runs))))
+
+
+def test_a_deleted_row_makes_just_that_run_due_again(tmp_path):
+    results = tmp_path / "smoke"
+    for seed in (0, 1, 2):
+        settings = resolve("smoke", seed=seed, model="seran")
+        path = results / "predictions" / f"{settings.run_id}.csv.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        known = {name: getattr(settings, name) for name in ("run_id", "width", "size", "batch", "lr")}
+        ledger.append(results, dict.fromkeys(ledger.COLUMNS, "") | known)
+    words = ("seeds=0,1,2", "models=seran")
+    assert planned(tmp_path, *words) == set()
+    rows = (results / ledger.LEDGER).read_text().splitlines(keepends=True)
+    (results / ledger.LEDGER).write_text("".join([*rows[:2], *rows[3:]]))
+    assert planned(tmp_path, *words) == {"drawn-smoke-seran-e12-s1-zero"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["study=tabels"], "choose from tables"),
+        (["study=tables", "epochs=3"], "a study names its own epochs"),
+        (["study=tables"], "planned for butterfly100 and heliconius, not for drawn"),
+    ],
+)
+def test_a_wrong_study_is_named_before_anything_runs(words, message, tmp_path):
+    command = [f"{Path(sys.executable).parent}/snakemake", "-n", "--config", "profile=smoke", *words, "--", "trainings"]
+    out, err = start(command, tmp_path).communicate(timeout=SECONDS)
+    assert message in out + err

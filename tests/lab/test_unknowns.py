@@ -1,0 +1,64 @@
+"""Answers to images of no class: which images those are, whose weights answer, and what is refused."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seran_lib.data.manifest import DataError, read_manifest
+from seran_lib.lab import evidence, experiment, ledger, unknowns
+from seran_lib.lab.dataset import open_dataset
+
+
+def test_unknown_images_have_another_label_or_none_and_no_conflict():
+    manifest = pd.DataFrame(
+        {"image_id": list("abcde"), "label": ["ant", "rare", "", "ant", "rare"], "label_conflict": [0, 0, 0, 1, 1]}
+    )
+    assert unknowns.unknown_images(manifest, ["ant", "bee"])["image_id"].tolist() == ["b", "c"]
+    assert len(unknowns.unknown_images(manifest.drop(columns="label_conflict"), ["ant"])) == 3
+
+
+def test_separation_is_chance_for_alike_and_whole_for_apart():
+    known = pd.DataFrame({"probability": [0.9, 0.8, 0.95]})
+    assert unknowns.separation(known, pd.DataFrame({"probability": [0.3, 0.5]})) == 1
+    assert unknowns.separation(known, known) == 0.5
+
+
+@pytest.fixture
+def trained(settings, tmp_path, monkeypatch):
+    """A finished run on drawn insects, one species of which became unknown afterwards."""
+    monkeypatch.setattr(unknowns, "RESULTS", settings.results)
+    row = experiment.run(settings)
+    return settings, row
+
+
+def test_the_trained_network_answers_and_its_weights_are_those_of_the_run(trained):
+    settings, row = trained
+    dataset = open_dataset(settings)
+    test = dataset.manifest[dataset.parts == "test"].reset_index(drop=True)
+    answers = unknowns.answer(settings, dataset, test, row["temperature"])
+    kept = pd.read_csv(experiment.predictions_path(settings), dtype={"image_id": str})
+    assert answers["predicted"].tolist() == kept["predicted"].tolist()
+    assert np.allclose(answers["probability"], kept["probability"], rtol=1e-4)
+    assert np.allclose(answers["calibrated"], kept["calibrated"], rtol=1e-3)
+
+
+def test_without_weights_it_says_how_to_get_them(trained):
+    settings, _ = trained
+    (settings.folder / experiment.WEIGHTS).unlink()
+    with pytest.raises(DataError, match=r"not on this machine[\s\S]*Train the run again"):
+        evidence.trained_network(settings, open_dataset(settings), unknowns.pick_device())
+
+
+def test_the_command_refuses_a_folder_where_everything_is_known(trained, capsys):
+    settings, row = trained
+    assert unknowns.unknown_images(read_manifest(settings.data), open_dataset(settings).classes).empty
+    assert unknowns.main(["--profile", "smoke", "--data", settings.data]) == 1
+    assert "every image" in capsys.readouterr().err
+    assert ledger.read(settings.results)["run_id"].tolist() == [row["run_id"]]
+
+
+def test_other_settings_are_another_run(trained):
+    settings, row = trained
+    assert evidence.settings_of(pd.Series(row), settings.data) == dataclasses.replace(settings, batch=16)
