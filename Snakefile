@@ -4,8 +4,9 @@
 
 With study=tables,wiring the runs are those of the studies in seran_lib/lab/protocol.py; seeds and models then choose
 among them. Finished runs are known by their predictions below results/ (of the smoke profile: below runs/smoke/) and
-their rows in the ledger there: delete a row, and just that run is done again. A run that was interrupted resumes at its last checkpoint when the same command is given again, whatever was killed: two runs on one
-folder refuse each other by themselves, so that Snakemake's own locks, which outlive a killed Snakemake, are not needed.
+their rows in the ledger there: delete a row, and just that run is done again. A run that was interrupted resumes at
+its last checkpoint when the same command is given again, whatever was killed: two runs on one folder refuse each other
+by themselves, so that Snakemake's own locks, which outlive a killed Snakemake, are not needed.
 One run takes one core, or a GPU and all cores; clusters/ has the settings for many machines.
 """
 
