@@ -1,0 +1,453 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 11 · What it looks at
+#
+# **Does the network read the insect, or the background, the label and the ruler?**
+#
+# A mask that lights up on a wing makes a fine figure. It proves little: nine good pictures can be found for any network,
+# and masks of random weights show outlines too. So this chapter scores what others show. At the end you will have
+#
+# - the attention masks of every stage beside Grad-CAM, trained and untrained,
+# - their hits and misses against the true outline of the insect, with chance and two naive rivals,
+# - the error of the same network when the insect, the sheet, the label or the masks are taken away,
+# - a verdict on the paper's claim that attention "focuses on" the insect (claim C7 of `lab/protocol.py`).
+#
+# Time: about a minute in `smoke`, some minutes in `laptop`. Paper: sections 2 (cropping of labels), 3.2 and 3.3.
+
+# %%
+import sys
+
+if "google.colab" in sys.modules:
+    print("Colab: installing seran_lib from ./seran")  # keeps the block valid once jupytext comments the magic
+    # %pip install -q -e "./seran[book]"
+    sys.path.insert(0, "seran")
+
+# %% tags=["parameters"]
+profile: str = "smoke"  # smoke | laptop | colab | paper
+seed: int = 0  # one seed per run
+data: str = ""  # empty means the drawn demo insects
+out: str = ""  # empty means runs/<run id>
+epochs: int = 0  # zero means the number the profile names
+
+# %%
+import dataclasses
+
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from seran_lib.lab import erase, explain, ledger, localise, look_plots, stats
+from seran_lib.lab.dataset import open_dataset
+from seran_lib.lab.evidence import trained_network
+from seran_lib.lab.experiment import run
+from seran_lib.lab.figures import save, save_pictures, show_pictures, use_book_style
+from seran_lib.lab.look import look, random_network, read_looks
+from seran_lib.lab.notebook import finish, show_source, show_table
+from seran_lib.lab.pointing import mask_maps
+from seran_lib.lab.profiles import pick_device, resolve
+from seran_lib.lab.subject import make_subject
+from seran_lib.lab.wings import find_regions
+from seran_lib.lab.without import MASK_EDITS
+from seran_lib.paths import RESULTS
+
+use_book_style()
+
+# %% [markdown]
+# ## A trained network
+#
+# The one of chapter 08: SERAN-D on the drawn insects, or on your photographs. If chapter 08 was run before, nothing is
+# trained here.
+
+# %%
+settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
+dataset = open_dataset(settings)
+row = run(settings, dataset)
+trained = trained_network(settings, dataset, pick_device())
+
+# %% [markdown]
+# ## Where is the insect?
+#
+# To score a map we must know where the insect is. A drawn insect is drawn again, and its outline is exact. On a
+# specimen sheet we find it by the plain image processing of chapter 02, in which nothing is trained: what stands out
+# from the smooth sheet is either the specimen (dark or coloured, no rectangle) or *furniture*: label, ruler, chart.
+# Field photographs have no such outline, and are left out of this chapter.
+
+# %%
+regions = find_regions(dataset)
+subject = make_subject(settings, dataset, regions)
+print(
+    f"{regions.usable.sum()} of {len(regions.usable)} test images in use, outlines {'exact' if regions.exact else 'found'}"
+)
+print(f"the insect covers {subject.insect.mean():.0%} of a picture on average; by chance a map points to it that often")
+
+# %% [markdown]
+# A found outline can be wrong. We judged eighty test photographs of *Heliconius* by eye, drawn at random:
+
+# %%
+judged = pd.read_csv(RESULTS / "heliconius_masks.csv")["verdict"]
+show_table(judged.value_counts().rename("pictures").to_frame())
+low, high = stats.wilson(int((~judged.isin(["right", "a crumb of line or sheet"])).sum()), len(judged))
+print(f"a wing missed, or furniture taken for wing: at most {high:.1%} of the pictures (95 %)")
+
+# %% [markdown]
+# ## Look first
+#
+# The masks $M$ of the four attention modules, their mean over channels: first of the trained network, then of
+# the same network with its first, random weights. Dark is low, yellow is high, the outline is the insect's.
+
+# %%
+untrained = random_network(settings, dataset, 0)
+few = [int((subject.targets == k).argmax()) for k in range(2)]
+pictures = subject.scenes.pictures[few]
+maps = {}
+for word, network in (("trained", trained), ("random", untrained)):
+    found = mask_maps(explain.attention_masks(network, subject.view(pictures)), settings.size)
+    maps |= {f"{word}\n{name.split()[1]}": values for name, values in found.items() if "channel" not in name}
+figure = look_plots.map_grid(pictures, subject.scenes.insect[few], maps)
+if not data:
+    save_pictures(figure, "fig11_masks")
+show_pictures(figure)
+
+# %% [markdown]
+# The mean hides what single channels do. Here is the channel of each mask that varies most over the picture, and
+# Grad-CAM for the class the network names: what would raise its score, at the end of stage 3 and of stage 4.
+
+# %%
+images = subject.view(pictures)
+found = mask_maps(explain.attention_masks(trained, images), settings.size)
+maps = {f"channel\n{name[5:7]}": values for name, values in found.items() if "channel" in name}
+maps |= {f"Grad-CAM\nstage {stage}": explain.grad_cam(trained, images, stage) for stage in (3, 4)}
+figure = look_plots.map_grid(pictures, subject.scenes.insect[few], maps)
+if not data:
+    save_pictures(figure, "fig11_cams")
+show_pictures(figure)
+
+# %% [markdown]
+# Some maps follow the outline, some avoid it, some light up in a corner. And the random network draws outlines as well.
+# With two pictures any story could be told. We count instead.
+
+# %% [markdown]
+# ## Score, do not eyeball
+#
+# Three scores, none of which needs a threshold. The *pointing game* asks whether the highest pixel lies on the insect.
+# *Overlap* takes as many of the highest pixels as the insect has, and compares the two areas. *Separation* is the area
+# under the ROC curve of all pixels: below a half, a map is *lower* on the insect.
+
+# %%
+show_source(localise.pointing)
+
+# %%
+show_source(localise.overlap)
+
+# %% [markdown]
+# Everything is measured on all usable test images, for the trained network, for random weights (several draws, each
+# with batch statistics of training images), and for three maps that need no network: *chance*, the *centre* of the
+# picture, and plain *darkness*. The same is kept for the runs on photographs in `results/looks`, one file a run, made by
+#
+# `python -m seran_lib.lab.look --profile laptop --data path/to/heliconius --model seran_d --seed 0 --epochs 8`
+
+# %%
+own = look(settings, dataset)
+stored = read_looks()
+first = stored[(stored["data_name"] == "heliconius") & (stored["model"] == "seran_d") & (stored["seed"] == 0)]
+tables = {settings.data_name: own} | ({"heliconius (stored)": first} if len(first) and not data else {})
+print("runs in results/looks:", ", ".join(stored["run_id"].unique()) or "not run")
+
+# %%
+figure = look_plots.plot_places(tables, "pointing", "the highest pixel is on the insect")
+if not data:
+    save(figure, "fig11_pointing")
+plt.show()
+
+# %% [markdown]
+# The highest pixel is one pixel. Separation, which asks all of them, says the same:
+
+
+# %%
+def separations(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Separation of each map, trained and random, and the gain with its interval; by chance 0.5."""
+    rows = table[(table["measure"] == "separation") & table["variant"].isin(["trained", "random", "gain"])]
+    rows = rows[~rows["subject"].str.endswith("channel")].set_index(["subject", "variant"])
+    lines = {}
+    for subject in rows.index.unique("subject"):
+        gain = "{:+.2f} to {:+.2f}".format(*rows.loc[(subject, "gain"), ["low", "high"]])
+        lines[subject] = {word: f"{rows.loc[(subject, word), 'value']:.2f}" for word in ("trained", "random")}
+        lines[subject]["gain"] = gain
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis(f"{name}, separation")
+
+
+for name, table in tables.items():
+    show_table(separations(table, name))
+
+# %% [markdown]
+# ## The verdict on C7
+#
+# "Attention localises the insect" was to be refuted if trained masks point to the insect no better than random ones.
+# The rule, written before any photograph was measured: the pointing game, mean over the masks of SERAN-D, trained
+# less random on the same images. The claim *agrees* where the interval lies above 0 for every seed, is *refuted* where it
+# does so for none, and three seeds are needed for either word.
+
+# %%
+gains = stored[(stored["subject"] == "all masks") & (stored["measure"] == "pointing")]
+gains = gains[gains["variant"].isin(["trained", "random", "gain"])]
+wide = gains.pivot_table(index="run_id", columns="variant", values=["value", "low", "high"])
+lines = {}
+for run_id, r in wide.iterrows():
+    interval = f"{r['low', 'gain']:+.3f} to {r['high', 'gain']:+.3f}"
+    lines[run_id] = {
+        "trained": f"{r['value', 'trained']:.3f}",
+        "random": f"{r['value', 'random']:.3f}",
+        "gain": interval,
+    }
+show_table(pd.DataFrame.from_dict(lines, orient="index").rename_axis("pointing game, run"))
+
+# %%
+ours = gains[(gains["model"] == "seran_d") & (gains["variant"] == "gain")]
+above = (ours["low"] > 0).sum()
+verdict = "agrees" if above == len(ours) else "refuted" if above == 0 else "cannot tell"
+print(f"C7: {verdict if len(ours) >= 3 else 'not run'} (above 0 for {above} of {len(ours)} seeds of SERAN-D, 3 needed)")
+
+# %% [markdown]
+# Why are random masks no worse than they are? A convolution that answers to dark or to edges answers to the insect,
+# trained or not. And why can a trained mask have its highest pixel in a corner? Its positions are few (the coarsest
+# mask has one for every 16 x 16 pixels), the border is padded with zeros, and nothing in the loss asks a mask to point
+# anywhere.
+#
+# ## Channel by channel
+#
+# A mask has as many channels as its features. Perhaps some channels follow the insect and others its surroundings, and
+# the mean cancels them. We correlate each channel with the insect: *apart* is the mean size of the correlation,
+# whichever its sign, *toward* the share of channels that are higher on the insect. *Spread* is how much a mask varies
+# over the picture at all.
+
+
+# %%
+def channels(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Trained against random weights, a row a mask."""
+    rows = table[(table["kind"] == "mask") & (table["variant"] != "gain")]
+    wide = rows.pivot_table(index="subject", columns=["measure", "variant"], values="value")
+    wide = wide[["spread", "channels apart", "channels toward"]]
+    wide.columns = [f"{measure.removeprefix('channels ')}, {variant}" for measure, variant in wide.columns]
+    return wide.map("{:.2f}".format).rename_axis(f"{name}, mask")
+
+
+for name, table in tables.items():
+    show_table(channels(table, name))
+
+# %% [markdown]
+# ## Take something away
+#
+# A map shows where a network *could* look. What it *uses* shows when that is taken away. We erase the insect, the label,
+# or everything else, and count errors of the same network on the same images. Holes are filled smoothly from around them,
+# so that on a plain sheet little of the outline stays behind; where a shadow does, the *box* about the insect is erased too.
+
+# %%
+show_source(erase.filled)
+
+# %%
+sheets = [k for k in range(len(subject)) if subject.scenes.furniture[k].any()] or list(range(len(subject)))
+some = [sheets[i * (len(sheets) - 1) // 3] for i in range(4)]
+scenes, others = subject.scenes.take(some), subject.scenes.take(subject.others[some])
+shown = ["as it is", "insect erased", "as much erased beside it", "label and ruler covered"]
+shown += ["only the insect, on grey", "insect on another kind's sheet", "cropped to the insect"]
+figure = look_plots.edit_grid({name: erase.EDITS[name](scenes, others) for name in shown})
+if not data:
+    save_pictures(figure, "fig11_edits")
+show_pictures(figure)
+
+# %% [markdown]
+# The network never saw such pictures in training. An error may rise because something was taken away, or because the
+# picture has become odd. So each erasure has a control: as many pixels erased elsewhere, and for the crop the same
+# surroundings erased without the change of scale.
+
+# %%
+rivals = ["a guess: the most frequent kind", "a forest that knows the edge's colour"]
+edits = [name for name in erase.EDITS if name not in ("as much bare sheet covered", "around that crop erased")]
+figure = look_plots.plot_errors(tables, [*edits, *rivals])
+if not data:
+    save(figure, "fig11_errors")
+plt.show()
+
+
+# %%
+def against_control(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """What each edit adds to the error, and what it adds beyond its control, with intervals, in points."""
+    lines = {}
+    for edit, control in erase.CONTROLS.items():
+        rows = table[table["subject"] == edit].set_index("measure")
+        lines[edit] = {
+            measure: "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * rows.loc[measure, ["value", "low", "high"]]))
+            for measure in ("rise", "over control")
+        } | {"control": control}
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis(f"{name}, points of error")
+
+
+for name, table in tables.items():
+    show_table(against_control(table, name))
+
+# %% [markdown]
+# The hardest test is a wing on the sheet of *another* kind. Does the answer follow the wing or the sheet?
+
+# %%
+for name, table in tables.items():
+    rows = table[(table["kind"] == "error") & (table["measure"] == "follows")].set_index("subject")["value"]
+    right = 1 - table[(table["subject"] == rows.index[1]) & (table["measure"] == "wrong")]["value"].item()
+    print(
+        f"{name}: the answer is the insect's kind for {right:.0%} of the pictures, the sheet's kind for {rows.iloc[1]:.0%}"
+    )
+    print(f"    (the second number is {rows.iloc[0]:.0%} by mere confusion, on the insect's own sheet)")
+
+# %% [markdown]
+# ## What the masks are worth
+#
+# The same with the masks: off ($M = 0$, the module is its trunk), levelled (every channel at its own mean, so that it
+# says *how much* but not *where*), or those of an image of another kind.
+
+# %%
+for name, table in tables.items():
+    rows = table[table["kind"] == "error"].set_index(["subject", "measure"])
+    lines = {}
+    for edit in MASK_EDITS:
+        rise = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * rows.loc[(edit, "rise"), ["value", "low", "high"]]))
+        lines[edit] = {"% wrong": f"{100 * rows.loc[(edit, 'wrong'), 'value']:.1f}", "rise, points": rise}
+    show_table(pd.DataFrame.from_dict(lines, orient="index").rename_axis(name))
+
+# %% [markdown]
+# If *levelled* costs nothing, the masks tell the network nothing about places, however good they look. If *off* costs
+# much, it may only be that all signals become smaller than in training. And the masks of another image bring its *how
+# much* along with its *where*.
+#
+# ## Remove what is called important
+#
+# ROAD removes the pixels that a map calls most important, fills them from their neighbours with a little noise, and
+# counts errors. The better a map knows what the network uses, the faster the error grows. The line to beat is that
+# of smooth random maps; the outline of the insect itself is a map as well. (On at most eighty images, as it is slow.)
+
+# %%
+figure = look_plots.plot_road(tables)
+if not data:
+    save(figure, "fig11_road")
+plt.show()
+
+# %% [markdown]
+# ## SE gates
+#
+# An SE gate has no place, but it can know the kind: the share of a gate's variance over images that lies between kinds.
+# Chapter 04 has the picture of it and its level by chance.
+
+# %%
+for name, table in tables.items():
+    gates = table[table["kind"] == "gate"].pivot_table(index="subject", columns="measure", values="value")
+    show_table(gates.T.map("{:.2f}".format).rename_axis(f"{name}, SE block"))
+
+# %% [markdown]
+# ## Other networks
+#
+# Does attention, or SE, make a network look at the insect more than a plain one does?
+
+# %%
+names = {
+    "as it is": "as it is",
+    "insect erased": "insect erased",
+    "label and ruler covered": "label covered",
+    "only the insect, on grey": "only the insect",
+    "insect on another kind's sheet": "another sheet",
+    "cropped to the insect": "cropped",
+}
+wrong = stored[(stored["kind"] == "error") & (stored["measure"] == "wrong") & stored["subject"].isin(list(names))]
+wrong = wrong.pivot_table(index="run_id", columns="subject", values="value").reindex(columns=list(names))
+show_table((100 * wrong).rename(columns=names).map("{:.1f}".format).rename_axis("% wrong"))
+
+# %%
+cams = stored[(stored["measure"] == "separation") & stored["subject"].str.startswith("Grad-CAM")]
+cams = cams[cams["variant"].isin(["trained", "random"])]
+cams = cams.pivot_table(index="run_id", columns=["subject", "variant"], values="value").map("{:.2f}".format)
+cams.columns = [f"{subject}, {variant}" for subject, variant in cams.columns]
+show_table(cams.rename_axis("separation by Grad-CAM"))
+
+# %% [markdown]
+# ## What does cropping the labels change?
+#
+# The paper cropped its indoor photographs by hand "so as not to include labels". Above, a network that was trained with
+# labels is tested without. The fair comparison trains on crops as well: chapter 02 writes a curated copy of a set with
+# its labels cropped away, and any run can be repeated on it.
+
+# %%
+runs = ledger.read(RESULTS)
+runs = runs[
+    runs["data"].isin(["heliconius", "heliconius-curated"]) & (runs["model"] == "seran_d") & (runs["init"] == "plain")
+]
+runs = runs[
+    (runs["epochs"] == 8) & (runs["lr"] == 1e-3) & (runs["wiring"] == "paper") & (runs["images_per_class"] == 0)
+]
+compared = runs.pivot_table(index="data", columns="seed", values="test_top1_error").map("{:.2f}".format)
+compared = compared.reindex(["heliconius", "heliconius-curated"]).fillna("not run")
+compared.columns = [f"seed {seed}" for seed in compared.columns]
+show_table(compared.rename_axis("SERAN-D, test error, %"))
+
+# %% [markdown]
+# ## What we saw
+#
+# - **The network reads the insect.** With the insect erased it errs about as often as one who always names the most
+#   frequent kind, for some seeds a little less; with as much erased beside it, hardly more than before. Labels and rulers
+#   alone tell it no more than a guess.
+# - **The sheet leaks, and the network listens a little.** On *Heliconius* the colour of the picture's edge alone, given
+#   to a forest, names far more kinds than a guess. The network takes less of it than it could: covering label and ruler
+#   costs few points. But a wing on the sheet of another kind is misnamed more often, and then more often as the sheet's
+#   kind than by confusion. A part of that is the cut edge, as the wing on plain grey shows.
+# - **The masks do not point to the insect.** On *Heliconius* they do so less often than those of random weights: their
+#   mean is *lower* on the wing. Single channels do learn to tell insect from background, but more of them turn away from
+#   the insect than toward it.
+# - **The network hardly uses their *where*.** With every channel levelled, the error stays within its noise, and to
+#   remove what the masks call important harms no more than to remove something at random. What cannot be taken away is
+#   their size: with the masks off, signals are of a strength that the next layers never saw.
+# - **It needs no attention for that.** The variant without attention, of which we looked at one seed, errs least here and
+#   loses most with the insect erased: it reads the insect at least as much.
+# - Grad-CAM of stage 3 finds the insect better than the masks do, and on a pale sheet plain darkness better than both. A
+#   map that looks right is therefore no evidence; a map must beat random weights, the centre and darkness.
+#
+# ## Where we differ from the paper
+#
+# - The paper shows no mask and scores none; that attention localises is said in section 3.3 and rests on accuracy.
+# - The paper cropped its indoor photographs before training. Our photographs keep label and ruler, so that the question
+#   can be asked at all; chapter 02 crops.
+# - Our masks are small (at 96 pixels, 24, 12 and 6 positions a side), theirs 56, 28 and 14. At their size a mask could
+#   be finer than ours.
+#
+# ## Questions
+#
+# 1. Why is the centre of the picture so hard a rival in photographs of insects, and what kind of photograph would beat it?
+# 2. A mask lies between 0 and 1 and is used as $1 + M$. How far can it turn down the background at most?
+# 3. Why must random weights see training images (for their batch statistics) before they are a fair comparison?
+# 4. "Only the insect, on grey" errs more than the picture as it is. Give two explanations, and an experiment between them.
+# 5. A wing on another sheet is named rightly. Does that prove the sheet was never used in training?
+# 6. ROAD fills holes from their neighbours. What would go wrong if they were filled with black?
+# 7. Which of the tests above would you ask of a network that identifies *your* collection, before you trusted it?
+#
+# ## Exercise
+#
+# Pointing needs only the highest pixel. Score the masks again with the *second* network of chapter 05, `wiring="port"`,
+# whose mask head sees the trunk. Is it easier for such a mask to follow the insect? With random weights you can find out
+# in a few lines.
+
+# %% tags=["solution"]
+for wiring in ("paper", "port"):
+    network = random_network(dataclasses.replace(settings, wiring=wiring), dataset, 0)
+    found = mask_maps(explain.attention_masks(network, subject.view(subject.scenes.pictures)), settings.size)
+    scores = [localise.separation(values, subject.insect).mean() for name, values in found.items() if "ch" not in name]
+    print(f"{wiring:5s} separation of the masks, random weights:", " ".join(f"{score:.2f}" for score in scores))
+
+# %%
+finish("11_what_it_looks_at")

@@ -1,0 +1,89 @@
+"""The test images of a run that are looked at, and how what is measured on them becomes rows of a table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seran_lib.data.augment import plain_view
+from seran_lib.data.manifest import DataError
+
+from .dataset import Dataset
+from .erase import Scenes, make_scenes
+from .localise import mean_interval
+from .profiles import Settings, pick_device
+from .stats import wilson
+from .wings import Regions
+
+COLUMNS = ("kind", "subject", "variant", "measure", "value", "low", "high", "images")
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The usable test images of a run: their scenes, the insect at the network's size (n, H, W), class numbers (n,),
+    and for each an image of another class (n,), as a row of the same arrays."""
+
+    scenes: Scenes
+    insect: np.ndarray
+    targets: np.ndarray
+    others: np.ndarray
+    size: int
+    batch: int
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """The rows of one batch after the other."""
+        yield from np.split(np.arange(len(self)), range(self.batch, len(self), self.batch))
+
+    def view(self, pictures: np.ndarray) -> Tensor:
+        """Pictures (n, S, S, 3) uint8 as the network is given them in testing."""
+        return plain_view(torch.from_numpy(pictures), self.size).to(self.device)
+
+
+def make_subject(settings: Settings, dataset: Dataset, regions: Regions) -> Subject:
+    """The test images in which an insect was found. Raises DataError where there are too few."""
+    rows, chosen = np.flatnonzero(dataset.parts == "test"), np.flatnonzero(regions.usable)
+    targets = dataset.targets[rows][chosen]
+    if len(np.unique(targets)) < 2:
+        raise DataError(
+            f"an insect was found in {len(chosen)} of {len(rows)} test images: too few to say where a network looks",
+            "Masks are known for drawn insects, and found on specimen sheets; field photographs have none.",
+        )
+    pictures = dataset.images.fetch(rows[chosen], np.full(len(chosen), 0.5))
+    rng = np.random.default_rng((settings.seed, 12))
+    insect = regions.insect[chosen]
+    small = F.interpolate(
+        torch.from_numpy(insect)[:, None].float(), (settings.size,) * 2, mode="bilinear", antialias=True
+    )
+    return Subject(
+        scenes=make_scenes(pictures, insect, regions.furniture[chosen], settings.seed),
+        insect=small[:, 0].numpy() >= 0.5,
+        targets=targets,
+        others=np.array([rng.choice(np.flatnonzero(targets != target)) for target in targets]),
+        size=settings.size,
+        batch=settings.batch,
+        device=pick_device(),
+    )
+
+
+def measured(kind: str, subject: str, variant: str, measure: str, values: np.ndarray) -> Row:
+    """A row: the mean of per-image values and its interval."""
+    mean, low, high = mean_interval(values)
+    return row(kind, subject, variant, measure, mean, low, high, len(values))
+
+
+def row(kind: str, subject: str, variant: str, measure: str, value: float, low: float, high: float, n: int) -> Row:
+    """A row from its parts."""
+    return dict(zip(COLUMNS, (kind, subject, variant, measure, value, low, high, n), strict=True))
+
+
+def wrong_row(kind: str, subject: str, variant: str, wrong: np.ndarray) -> Row:
+    """A row: the share of wrong answers and Wilson's interval."""
+    return row(kind, subject, variant, "wrong", wrong.mean(), *wilson(int(wrong.sum()), len(wrong)), len(wrong))
