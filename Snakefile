@@ -17,7 +17,7 @@ import sys
 
 from seran_lib.lab.cost import count_images, gpu_hours
 from seran_lib.lab.experiment import predictions_path, recorded
-from seran_lib.lab.profiles import PROFILES, resolve
+from seran_lib.lab.profiles import PROFILES, resolve, usual
 from seran_lib.lab.protocol import STUDIES
 from seran_lib.paths import NOTEBOOKS, RUNS
 
@@ -74,9 +74,11 @@ def arguments(settings):
 
 
 def choices(settings):
-    """The parameters that only the chapter of training has; learning rate and images per class where not the usual."""
+    """The parameters that only the chapter of training has; the last three where they are not the usual ones."""
     words = [f"model={settings.model}", f"init={settings.init}", f"wiring={settings.wiring}"]
-    words += [f"lr={settings.lr}"] if settings.lr != PROFILES[settings.profile].lr else []
+    words += [f"recipe={settings.recipe}"] if settings.recipe != "paper" else []
+    rate = usual(settings.profile, settings.model, settings.recipe)["lr"]
+    words += [f"lr={settings.lr}"] if settings.lr != rate else []
     words += [f"images_per_class={settings.images_per_class}"] if settings.images_per_class else []
     return " ".join(f"-p {word}" for word in words)
 

@@ -46,7 +46,8 @@ epochs: int = 0  # zero means the number the profile names
 model: str = "seran_d"  # any name of seran_lib.nets.list_models()
 wiring: str = "paper"  # paper | port, see chapter 05
 init: str = ""  # plain | zero, how residual branches start; empty means as the profile
-lr: float = 0.0  # highest learning rate; zero means the profile's
+lr: float = 0.0  # highest learning rate; zero means the recipe's or the profile's
+recipe: str = "paper"  # any name of seran_lib.lab.recipes.RECIPES, see chapter 12
 images_per_class: int = 0  # most training images of a species; zero means all of them
 
 # %%
@@ -82,6 +83,7 @@ settings = resolve(
     wiring=wiring,
     init=init,
     lr=lr,
+    recipe=recipe,
     images_per_class=images_per_class,
 )
 dataset = open_dataset(settings, progress=True)

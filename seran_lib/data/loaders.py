@@ -8,7 +8,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from torch import Tensor
 
-from .augment import augment, draw_parameters, plain_view
+from .augment import VIEWS, augment, plain_view
 from .pack import PackedImages
 
 CENTRE = 0.5
@@ -19,9 +19,10 @@ class PackedLoader(DataLoader):
 
     `rows` are the images of this part in the packed cache and `targets` their class numbers. In training, order and
     augmentation follow from (seed, epoch, image) alone; set `epoch` before each pass, and `first_step` to leave out
-    the steps that were taken before an interruption. A last incomplete training batch is left out. Where several
-    processes train together, each loads its `share` (number, of how many) of every batch, and hands it out in so many
-    `pieces`. Raises ValueError where not even one batch can be made or a batch does not divide.
+    the steps that were taken before an interruption. `views` names the augmentation (`augment.VIEWS`). A last
+    incomplete training batch is left out. Where several processes train together, each loads its `share` (number, of
+    how many) of every batch, and hands it out in so many `pieces`. Raises ValueError where not even one batch can be
+    made or a batch does not divide.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class PackedLoader(DataLoader):
         training: bool,
         seed: int,
         device: torch.device,
+        views: str = "paper",
         pieces: int = 1,
         share: tuple[int, int] = (0, 1),
     ):
@@ -46,7 +48,7 @@ class PackedLoader(DataLoader):
         super().__init__(bs=batch // share[1] // pieces, n=len(rows), indexed=True, drop_last=training, device=device)
         self.images, self.rows, self.targets = images, np.asarray(rows), torch.as_tensor(np.asarray(targets))
         self.size, self.training, self.seed, self.epoch = size, training, seed, 0
-        self.batch, self.pieces, self.share, self.first_step = batch, pieces, share, 0
+        self.views, self.batch, self.pieces, self.share, self.first_step = views, batch, pieces, share, 0
 
     @property
     def steps(self) -> int:
@@ -69,7 +71,7 @@ class PackedLoader(DataLoader):
         return np.split(self.order()[self.first_step :], count, axis=1)[number].ravel().tolist()
 
     def create_batches(self, samples: Iterator[int]) -> Iterator[tuple[Tensor, ...]]:
-        parameters = draw_parameters(self.n, seed=self.seed, epoch=self.epoch) if self.training else None
+        parameters = VIEWS[self.views](self.n, seed=self.seed, epoch=self.epoch) if self.training else None
         for chosen in self.chunkify(samples):
             position = parameters[chosen, 0] if self.training else np.full(len(chosen), CENTRE)
             windows = torch.from_numpy(self.images.fetch(self.rows[chosen], position))
@@ -95,23 +97,27 @@ def make_loaders(
     batch: int,
     seed: int,
     device: torch.device,
+    views: str = "paper",
+    evaluation_size: int = 0,
     pieces: int = 1,
     share: tuple[int, int] = (0, 1),
 ) -> DataLoaders:
     """Loaders of the parts "train", "valid" and "test"; `targets` and `parts` have one entry per image.
 
-    `pieces` and `share` concern the training loader (see `PackedLoader`).
+    `views`, `pieces` and `share` concern the training loader (see `PackedLoader`); with `evaluation_size` the images of
+    the other two have another side than `size`.
     """
     loaders = [
         PackedLoader(
             images,
             np.flatnonzero(parts == part),
             targets[parts == part],
-            size=size,
+            size=size if part == "train" else evaluation_size or size,
             batch=batch,
             training=part == "train",
             seed=seed,
             device=device,
+            views=views,
             pieces=pieces,
             share=share,
         )

@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """Do one training run, or what is left of it, and add it to the ledger; torchrun shares it among GPUs."""
-    names = ("profile", "data", "epochs", "model", "seed", "init", "wiring", "lr", "images_per_class", "out")
+    names = ("profile", "data", "epochs", "model", "seed", "init", "wiring", "lr", "recipe", "images_per_class", "out")
     settings = resolve(**{name: getattr(options, name) for name in names})
     dataset = open_dataset(settings, progress=share()[0] == 0)
     say(cost.settings_table(settings, dataset.count("train")).to_string(header=False, index_names=False))
@@ -166,11 +166,16 @@ def _parser() -> argparse.ArgumentParser:
         "--units", type=_units, default={}, metavar="T4=1.2,H100=14", help="Colab's compute units an hour, as it shows"
     )
     one = command("train", train, "one training run; given again, it resumes")
-    one.add_argument("--model", default="seran_d", help="any name of seran_lib.nets.list_models() (seran_d)")
+    one.add_argument(
+        "--model", default="seran_d", help="a name of seran_lib.nets.list_models(), or efficientnet_lite0 (seran_d)"
+    )
     one.add_argument("--seed", type=int, default=0, help="(0)")
-    one.add_argument("--init", default="", help="plain or zero; the profile's own without it")
+    one.add_argument("--init", default="", help="plain or zero; the recipe's or profile's without it")
     one.add_argument("--wiring", default="paper", help="of the attention masks: paper (the default) or port")
-    one.add_argument("--lr", type=float, default=0.0, help="highest learning rate; the profile's own without it")
+    one.add_argument("--recipe", default="paper", help="a name of seran_lib.lab.recipes.RECIPES (paper)")
+    one.add_argument(
+        "--lr", type=float, default=0.0, help="highest learning rate; the recipe's or profile's without it"
+    )
     one.add_argument(
         "--images-per-class", type=int, default=0, metavar="N", help="most training images of a species; 0: all"
     )

@@ -19,9 +19,9 @@ import seran_lib
 PACKAGE = Path(seran_lib.__file__).parent
 # What decides the weights that a run ends with, given its settings and images.
 TRAINING_CODE = (
-    *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models")),
+    *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models", "pretrained")),
     *(f"data/{name}.py" for name in ("augment", "loaders", "pack")),
-    *(f"lab/{name}.py" for name in ("callbacks", "train")),
+    *(f"lab/{name}.py" for name in ("callbacks", "recipes", "train")),
 )
 STATE, PREVIOUS, NEXT = "last.pt", "previous.pt", "next.pt"
 

@@ -22,6 +22,7 @@ from . import ledger, profiles
 from .checkpoint import write_json
 from .dataset import read_split
 from .profiles import Settings, device_name, pick_device
+from .recipes import RECIPES
 
 # Training images/s at 224 px with mixed precision on an RTX 3090 (timm's published benchmark, torch 1.12).
 RTX3090_IMAGES_PER_SECOND = {"resnet101": 748, "resnet152": 501, "se_resnet101": 590, "senet154": 175}
@@ -144,7 +145,8 @@ def settings_table(settings: Settings, images: int) -> pd.DataFrame:
         "training images": f"{images:,}",
         "effective batch": f"{settings.batch}, in pieces where memory does not suffice",
         "epochs": str(settings.epochs),
-        "learning rate": f"one-cycle up to {settings.lr:g}",
+        "recipe": f"{settings.recipe}: {RECIPES[settings.recipe].adds}",
+        "learning rate": f"one-cycle up to {settings.lr:g}" if settings.lr else "none: nothing is trained by steps",
         "seed": str(settings.seed),
         "expected time": expected_time(settings, images),
     }

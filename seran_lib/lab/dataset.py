@@ -15,6 +15,7 @@ from seran_lib.data.split import fingerprint, limit_training, split_by_species
 from seran_lib.paths import ALA, CACHE, COLLECTIONS
 
 from .profiles import Settings
+from .recipes import RECIPES
 
 DRAWN = {"species": 6, "images_per_species": 60, "side": 80, "seed": 7}
 
@@ -41,15 +42,21 @@ class Dataset:
     def loaders(
         self, settings: Settings, device: torch.device, *, pieces: int = 1, share: tuple[int, int] = (0, 1)
     ) -> DataLoaders:
-        """Train, validation and test loaders at the settings' size, batch and seed; see `PackedLoader` for the rest."""
+        """Train, validation and test loaders by the settings' recipe, batch and seed; see `PackedLoader` for the rest.
+
+        Training begins at the recipe's first size; `callbacks.GrowingSize` goes on to the others.
+        """
+        recipe = RECIPES[settings.recipe]
         return make_loaders(
             self.images,
             self.targets,
             self.parts,
-            size=settings.size,
+            size=recipe.training_sizes(settings.size)[0],
             batch=settings.batch,
             seed=settings.seed,
             device=device,
+            views=recipe.views,
+            evaluation_size=recipe.evaluation_size(settings.size),
             pieces=pieces,
             share=share,
         )

@@ -33,13 +33,19 @@ def autocast(device: torch.device) -> AbstractContextManager:
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, loader: PackedLoader) -> np.ndarray:
-    """Scores of every image of a loader in its order, (n, classes) float32. The model is left in evaluation mode."""
+def predict(model: nn.Module, loader: PackedLoader, *, mirrored: bool = False) -> np.ndarray:
+    """Scores of every image of a loader in its order, (n, classes) float32. The model is left in evaluation mode.
+
+    With `mirrored` each score is the mean over a picture and its mirror image.
+    """
     model.eval()
     scores = []
     for images, _ in loader:
         with autocast(loader.device):
-            scores.append(model(images).float().cpu())
+            given = model(images).float()
+            if mirrored:
+                given = (given + model(images.flip(3)).float()) / 2
+        scores.append(given.cpu())
     return torch.cat(scores).numpy()
 
 

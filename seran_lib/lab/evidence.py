@@ -13,10 +13,10 @@ from seran_lib.data.manifest import DataError
 
 from .dataset import Dataset
 from .experiment import WEIGHTS
-from .profiles import PROFILES, Settings, resolve
+from .profiles import Settings, resolve, usual
 from .train import build_model
 
-CHOICES = ("model", "seed", "epochs", "init", "wiring", "lr", "images_per_class")
+CHOICES = ("model", "recipe", "seed", "epochs", "init", "wiring", "lr", "images_per_class")
 
 
 def settings_of(row: pd.Series, data: str) -> Settings:
@@ -28,9 +28,9 @@ def settings_of(row: pd.Series, data: str) -> Settings:
 
 def command(row: pd.Series) -> str:
     """The shell command that repeats a run, without what the profile says anyhow."""
-    usual = {"epochs": 0, "init": PROFILES[row["profile"]].init, "wiring": "paper", "images_per_class": 0}
-    usual |= {"lr": PROFILES[row["profile"]].lr}
-    words = [f"--{name.replace('_', '-')} {row[name]}" for name in CHOICES if row[name] != usual.get(name)]
+    standard = {"epochs": 0, "wiring": "paper", "images_per_class": 0, "recipe": "paper"}
+    standard |= usual(row["profile"], row["model"], row["recipe"])
+    words = [f"--{name.replace('_', '-')} {row[name]}" for name in CHOICES if row[name] != standard.get(name)]
     return f"python -m seran_lib.lab train --profile {row['profile']} --data {row['data']} {' '.join(words)}"
 
 
@@ -78,7 +78,8 @@ def page(rows: pd.DataFrame) -> str:
 
 def _differs(row: pd.Series) -> str:
     """What a run has other than its profile, in words."""
-    usual = PROFILES[row["profile"]]
-    words = [f"{name} {row[name]}" for name, value in (("init", usual.init), ("wiring", "paper")) if row[name] != value]
-    words += [f"learning rate {row['lr']:g}"] if row["lr"] != usual.lr else []
+    standard = usual(row["profile"], row["model"], row["recipe"])
+    choices = {"recipe": "paper", "init": standard["init"], "wiring": "paper"}
+    words = [f"{name} {row[name]}" for name, value in choices.items() if row[name] != value]
+    words += [f"learning rate {row['lr']:g}"] if row["lr"] != standard["lr"] else []
     return ", ".join(words + ([f"{row['images_per_class']} images a class"] if row["images_per_class"] else []))

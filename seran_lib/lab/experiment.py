@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import save as to_safetensors
 
 from seran_lib.nets.describe import count_parameters
+from seran_lib.nets.pretrained import PRETRAINED
 
 from . import ledger
 from .callbacks import contiguous
@@ -18,7 +19,9 @@ from .dataset import Dataset, open_dataset
 from .distributed import say, share, wait_for_all
 from .evaluate import fit_temperature, measure, precision, predict, prediction_table, save_table
 from .profiles import Settings, device_name, pick_device
+from .recipes import RECIPES
 from .train import Training, train
+from .transfer import fit_frozen
 
 WEIGHTS = "weights.safetensors"
 
@@ -74,7 +77,8 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
         if row:
             say(f"{settings.run_id} is in the ledger since {row['utc']}: nothing to do")
             return row
-        training = train(settings, dataset, pick_device())
+        train_it = fit_frozen if settings.recipe == "frozen" else train
+        training = train_it(settings, dataset, pick_device())
         row = record(settings, dataset, training) if first else None
         wait_for_all()
         return row or finished(settings, dataset)
@@ -85,7 +89,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
     loaders = dataset.loaders(settings, next(training.model.parameters()).device)
     measured = {}
     for part, loader in (("valid", loaders[1]), ("test", loaders[2])):
-        scores = predict(training.model, loader)
+        scores = predict(training.model, loader, mirrored=RECIPES[settings.recipe].flip)
         targets = dataset.targets[dataset.parts == part]
         measured |= {f"{part}_{name}": value for name, value in measure(scores, targets).items()}
         if part == "valid":
@@ -111,8 +115,9 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         "width": settings.width,
         "size": settings.size,
         "wiring": settings.wiring,
-        "pool": "avg" if settings.model == "seran_d_avg_pool" else "max",
+        "pool": "avg" if settings.model in ("seran_d_avg_pool", *PRETRAINED) else "max",
         "init": settings.init,
+        "recipe": settings.recipe,
         "images_per_class": settings.images_per_class,
         "seed": settings.seed,
         "epochs": settings.epochs,

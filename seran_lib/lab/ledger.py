@@ -21,7 +21,7 @@ from seran_lib.paths import ROOT
 LEDGER = "ledger.csv"
 COLUMNS = (
     "run_id utc git_commit dirty profile data data_fingerprint classes train valid test model width size wiring pool "
-    "init images_per_class seed epochs batch micro_batch lr precision valid_top1_error valid_top5_error "
+    "init recipe images_per_class seed epochs batch micro_batch lr precision valid_top1_error valid_top5_error "
     "test_top1_error test_top5_error test_macro_error valid_loss test_loss temperature parameters seconds "
     "images_per_second gpu_memory_mb device versions weights_sha256"
 ).split()

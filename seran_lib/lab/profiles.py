@@ -10,7 +10,10 @@ import torch
 from seran_lib.nets import list_models
 from seran_lib.nets.attention import WIRINGS
 from seran_lib.nets.network import INITS
+from seran_lib.nets.pretrained import PRETRAINED
 from seran_lib.paths import ALA, RESULTS, RUNS
+
+from .recipes import RECIPES, TRANSFER
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ PROFILES = {
         (*TABLE1, *TABLE2),
     ),
 }  # fmt: skip
+PRETRAINED_SIZE = 192  # pixels at most: twice the profile's, because weights that are there need not be narrow
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Settings:
 
     `data` is the folder with `manifest.csv`, "ala" for the set collected from the live atlas by chapters 01 and 02, or
     empty for the drawn insects of the smoke profile. `images_per_class` is the most training images a species has, 0
-    for all of them. `out` is the folder that keeps checkpoints; empty means a folder of this run's own below `runs/`.
+    for all of them. `recipe` is a name of `recipes.RECIPES`. `out` is the folder that keeps checkpoints; empty means a
+    folder of this run's own below `runs/`.
     """
 
     profile: str
@@ -79,6 +84,7 @@ class Settings:
     min_images: int
     wiring: str
     init: str
+    recipe: str
     images_per_class: int
     out: str
 
@@ -92,7 +98,9 @@ class Settings:
         """Names the run in the ledger, in `runs/` and in `results/`."""
         parts = [self.data_name, self.profile, self.model, f"e{self.epochs}", f"s{self.seed}"]
         parts += [choice for choice in (self.wiring, self.init) if choice in ("port", "zero")]
-        parts += [f"lr{self.lr:g}"] if self.lr != PROFILES[self.profile].lr else []
+        parts += [self.recipe] if self.recipe != "paper" else []
+        rate = usual(self.profile, self.model, self.recipe)["lr"]
+        parts += [f"lr{self.lr:g}"] if self.lr != rate else []
         return "-".join(parts + ([f"n{self.images_per_class}"] if self.images_per_class else []))
 
     @property
@@ -110,6 +118,18 @@ class Settings:
         return {k: v for k, v in asdict(self).items() if k not in ("data", "out")} | {"data_name": self.data_name}
 
 
+def usual(profile: str, model: str, recipe: str) -> dict[str, object]:
+    """Width, size, init and lr of a run where nobody chooses others: the recipe's, or else the profile's.
+
+    Pretrained weights have a width and a start, and see larger pictures.
+    """
+    chosen, own = PROFILES[profile], RECIPES[recipe]
+    common = {"width": chosen.width, "size": chosen.size, "init": own.init or chosen.init}
+    if model in PRETRAINED:
+        common = {"width": 1.0, "size": min(2 * chosen.size, PRETRAINED_SIZE), "init": "pretrained"}
+    return common | {"lr": chosen.lr if own.lr is None else own.lr}
+
+
 def resolve(
     profile: str = "smoke",
     *,
@@ -121,30 +141,41 @@ def resolve(
     wiring: str = "paper",
     init: str = "",
     lr: float = 0.0,
+    recipe: str = "paper",
     images_per_class: int = 0,
 ) -> Settings:
-    """Settings of a profile; zero and empty values mean the profile's own.
+    """Settings of a profile; zero and empty values mean the recipe's own or, where that has none, the profile's.
 
-    Raises TypeError for a value of the wrong type and ValueError for an unknown name or a value out of range, before
-    any work is done.
+    The pretrained network goes with the recipes of transfer and no other; it has its own width, size and start. Raises
+    TypeError for a value of the wrong type and ValueError for an unknown name or a value out of range, before any work
+    is done.
     """
     given = {"profile": profile, "seed": seed, "data": data, "out": out, "epochs": epochs, "model": model}
-    given |= {"lr": lr, "images_per_class": images_per_class}
+    given |= {"lr": lr, "recipe": recipe, "images_per_class": images_per_class}
     for name, value in given.items():
         expected = {"seed": int, "epochs": int, "images_per_class": int, "lr": float}.get(name, str)
         if type(value) is not expected:
             raise TypeError(f"{name} = {value!r} is {type(value).__name__}, expected {expected.__name__}")
+    starts = ("pretrained",) if model in PRETRAINED else INITS
     for name, value, choices in (
         ("profile", profile, PROFILES),
-        ("model", model, list_models()),
+        ("model", model, [*list_models(), *PRETRAINED]),
         ("wiring", wiring, WIRINGS),
-        ("init", init or "plain", INITS),
+        ("recipe", recipe, RECIPES),
+        ("init", init or starts[0], starts),
     ):
         if value not in choices:
             raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")
     for name in ("seed", "epochs", "images_per_class", "lr"):
         if not 0 <= given[name] < math.inf:
             raise ValueError(f"{name} = {given[name]} must be 0 or more")
+    if (model in PRETRAINED) != (recipe in TRANSFER):
+        raise ValueError(
+            f"recipe {recipe!r} is not for {model}: {' and '.join(TRANSFER)} are for pretrained weights, "
+            f"{' and '.join(PRETRAINED)}, the others for random ones"
+        )
+    if recipe == "frozen" and (epochs > 1 or lr):
+        raise ValueError("recipe 'frozen' looks at each image once: it has no epochs and no learning rate to choose")
     if not data and profile != "smoke":
         raise ValueError(f"profile {profile!r} needs photographs: give data = a folder that holds manifest.csv")
     if data and data != ALA and not Path(data).is_dir():
@@ -152,7 +183,9 @@ def resolve(
     chosen = PROFILES[profile]
     names = {field.name for field in fields(Settings)} & {field.name for field in fields(Profile)}
     settings = {name: getattr(chosen, name) for name in names}
-    own = {"epochs": epochs or chosen.epochs, "lr": lr or chosen.lr, "wiring": wiring, "init": init or chosen.init}
+    own = usual(profile, model, recipe)
+    own |= {"epochs": 1 if recipe == "frozen" else epochs or chosen.epochs, "wiring": wiring}
+    own |= {"init": init or own["init"], "lr": lr or own["lr"]}
     return Settings(**(settings | given | own))
 
 

@@ -34,10 +34,12 @@ from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
 
+from seran_lib.nets.pretrained import PRETRAINED
 from seran_lib.paths import RESULTS
 
 from . import ledger
 from .profiles import PROFILES, TABLE1, TABLE2, Settings, resolve
+from .recipes import LADDER
 
 MARGIN = 1.15
 SEEDS_NEEDED = 3
@@ -49,6 +51,9 @@ CURVE_IMAGES = MappingProxyType({5: 128, 10: 64, 20: 32, 50: 16, 0: 8})
 RATES = (5e-4, 1e-3, 2e-3, 4e-3)  # 5e-4 is the paper's
 RATES_SET = "heliconius"
 CURVES = ("seran_d", "resnet101", "seran_d_no_se", "seran_d_no_attention")
+LADDER_MODELS = ("seran_d", "resnet101")
+# Both take about as long on a CPU as 8 epochs of SERAN-D, whose steps cost twice as much as ResNet-101's at full size.
+SAME_TIME_EPOCHS, FINETUNE_EPOCHS = 20, 3
 
 
 @dataclass(frozen=True)
@@ -158,8 +163,8 @@ LOOK_ALIKES = MappingProxyType(
 class Study:
     """A set of runs with one question. Empty and zero values mean the profile's own, as in `profiles.resolve`.
 
-    `pairs` are (epochs, images per class). `sets` names the data sets the study is meant for. With `tuned` each model
-    has the learning rate that the study "rates" found best for it.
+    `pairs` are (epochs, images per class). `sets` names the data sets the study is meant for, `recipes` names of
+    `recipes.RECIPES`. With `tuned` each model has the learning rate that the study "rates" found best for it.
     """
 
     asks: str
@@ -168,6 +173,7 @@ class Study:
     seeds: tuple[int, ...] = (0, 1, 2)
     pairs: tuple[tuple[int, int], ...] = ((EPOCHS, 0),)
     rates: tuple[float, ...] = (0.0,)
+    recipes: tuple[str, ...] = ("paper",)
     wiring: str = "paper"
     init: str = ""
     tuned: bool = False
@@ -177,7 +183,8 @@ class Study:
 
         Raises ValueError where the study is not meant for that set, or rests on runs that are not in the ledger yet.
         """
-        for seed, (epochs, images), lr, model in product(self.seeds, self.pairs, self.rates, self.models):
+        choices = product(self.seeds, self.pairs, self.rates, self.recipes, self.models)
+        for seed, (epochs, images), lr, recipe, model in choices:
             settings = resolve(
                 profile,
                 data=data,
@@ -187,6 +194,7 @@ class Study:
                 wiring=self.wiring,
                 init=self.init,
                 lr=best_rate(profile, model) if self.tuned else lr,
+                recipe=recipe,
                 images_per_class=images,
             )
             if settings.data_name not in self.sets:
@@ -228,5 +236,12 @@ STUDIES = MappingProxyType(
         "more_seeds": Study("SERAN-D and its closest rivals, two seeds more", BOTH,
                             ("seran_d", "senet154", "seran_d_no_attention"), seeds=(3, 4)),
         "tuned": Study("every model with its own best learning rate", BOTH, (*TABLE1, *TABLE2), tuned=True),
+        "frozen": Study("a linear classifier on pretrained features", BOTH, PRETRAINED, pairs=((1, 0),),
+                        recipes=("frozen",)),
+        "ladder": Study("a better recipe, step by step", BOTH, LADDER_MODELS, recipes=tuple(LADDER)[1:]),
+        "same_time": Study("the last recipe for as long as SERAN-D trains", BOTH, ("resnet101",),
+                           pairs=((SAME_TIME_EPOCHS, 0),), recipes=(tuple(LADDER)[-1],)),
+        "finetune": Study("pretrained weights trained further", BOTH, PRETRAINED, pairs=((FINETUNE_EPOCHS, 0),),
+                          recipes=("finetune",)),
     }
 )  # fmt: skip

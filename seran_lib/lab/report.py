@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import math
 from collections.abc import Sequence
 from types import MappingProxyType
 
@@ -357,6 +358,6 @@ def grid_state(profile: str) -> pd.DataFrame:
     table = []
     for name, study in STUDIES.items():
         for data in study.sets:
-            planned = len(study.models) * len(study.seeds) * len(study.pairs) * len(study.rates)
+            planned = math.prod(map(len, (study.models, study.seeds, study.pairs, study.rates, study.recipes)))
             table.append([name, study.asks, data, planned, len(verdicts.study_rows(name, profile, data))])
     return pd.DataFrame(table, columns=["study", "asks", "data", "planned", "done"])

@@ -18,9 +18,11 @@ from fastai.callback.schedule import combined_cos
 from fastai.callback.training import GradientAccumulation
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.optimizer import OptimWrapper
+from fastai.torch_core import trainable_params
 from torch import nn
 
 from seran_lib.nets import create_model
+from seran_lib.nets.pretrained import PRETRAINED, create_pretrained
 from seran_lib.nets.recompute import recompute_blocks
 
 from . import callbacks
@@ -30,6 +32,7 @@ from .distributed import join_processes, say, share
 from .evaluate import TOP
 from .memory import Fit, is_out_of_memory
 from .profiles import Settings
+from .recipes import RECIPES
 
 WEIGHT_DECAY = 0.01
 BETAS = (0.9, 0.99)
@@ -60,15 +63,24 @@ class Training:
 
 
 def build_model(settings: Settings, classes: int, device: torch.device) -> nn.Module:
-    """The run's network with its seeded first weights, in the memory layout its device is fast with.
+    """The run's network with its seeded or pretrained first weights, in the memory layout its device is fast with.
 
     The grouped convolutions of SENet-154 are slower channels-last on a GPU (timm's benchmark: 111 against 175
     images/s on an RTX 3090), so that one stays as it is there.
     """
     torch.manual_seed(settings.seed)
-    model = create_model(settings.model, classes, width=settings.width, wiring=settings.wiring, init=settings.init)
+    if settings.model in PRETRAINED:
+        model = create_pretrained(settings.model, classes)
+    else:
+        model = create_model(settings.model, classes, width=settings.width, wiring=settings.wiring, init=settings.init)
     grouped_on_gpu = settings.model == "senet154" and device.type == "cuda"
     return model.to(device, memory_format=torch.contiguous_format if grouped_on_gpu else torch.channels_last)
+
+
+def norms_apart(model: nn.Module) -> list[list[nn.Parameter]]:
+    """The weights of convolutions and linear layers, and the rest: norms and biases, which have one dimension."""
+    parameters = trainable_params(model)
+    return [[p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]]
 
 
 def schedule(rate: float) -> dict[str, object]:
@@ -85,16 +97,21 @@ def make_learner(
     device: torch.device,
     fit: Fit = Fit(),  # noqa: B008 (it is frozen)
 ) -> callbacks.ResumableLearner:
-    """fastai's Learner with AdamW as in fast.ai v1, half precision, and top-1 and top-5 accuracy."""
+    """fastai's Learner with AdamW as in fast.ai v1, half precision, and top-1 and top-5 accuracy.
+
+    Loss and weight decay are the recipe's; the label smoothing of a recipe is in the validation loss, too.
+    """
+    recipe = RECIPES[settings.recipe]
     model = build_model(settings, len(dataset.classes), device)
     if fit.recompute:
         recompute_blocks(model)
     learner = callbacks.ResumableLearner(
         dataset.loaders(settings, device, pieces=fit.pieces, share=share()),
         model,
-        loss_func=nn.CrossEntropyLoss(),
+        loss_func=nn.CrossEntropyLoss(label_smoothing=recipe.smoothing),
         opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, betas=BETAS, eps=EPSILON, fused=True),
-        wd=WEIGHT_DECAY,
+        splitter=trainable_params if recipe.decay_all else norms_apart,
+        wd=WEIGHT_DECAY if recipe.decay_all else [WEIGHT_DECAY, 0.0],
         metrics=[accuracy, partial(top_k_accuracy, k=min(TOP, len(dataset.classes)))],
         cbs=[callbacks.HalfPrecision(device)],
     )
@@ -139,11 +156,17 @@ def train(settings: Settings, dataset: Dataset, device: torch.device) -> Trainin
 def _train(settings: Settings, dataset: Dataset, device: torch.device, fit: Fit, state: dict | None) -> Training:
     learner = make_learner(settings, dataset, device, fit)
     learner.create_opt()
+    recipe = RECIPES[settings.recipe]
+    average = None
+    if recipe.window:
+        average = callbacks.AverageWeights(learner.model, recipe.window * settings.epochs * learner.dls.train.steps)
     rows: list[dict[str, float]] = []
     epochs_done, steps_done = 0, 0
     if state:
         learner.model.load_state_dict(state["model"])
         learner.opt.load_state_dict(state["optimiser"])
+        if average:
+            average.averaged.load_state_dict(state["average"])
         rows += state["rows"]
         epochs_done, steps_done = state["epochs_done"], state["steps_done"]
         within = f" and {steps_done} of {learner.dls.train.steps} steps" if steps_done else ""
@@ -152,12 +175,18 @@ def _train(settings: Settings, dataset: Dataset, device: torch.device, fit: Fit,
         log = callbacks.EpochLog(rows, state["begun"] if state else {})
         acting = [
             callbacks.StepSeed(settings.seed, epochs_done, steps_done),
+            callbacks.GrowingSize(recipe.training_sizes(settings.size)),
             callbacks.StepSchedule(schedule(settings.lr)),
             callbacks.FiniteLoss(settings, dataset.manifest["image_id"].to_numpy()[dataset.parts == "train"]),
             log,
             callbacks.Pace(settings),
-            callbacks.KeepState(settings, identity(settings, dataset), fit, log, state["scaler"] if state else {}),
+            *([average] if average else []),
+            callbacks.KeepState(
+                settings, identity(settings, dataset), fit, log, average, state["scaler"] if state else {}
+            ),
         ]
         with learner.no_logging():
             learner.fit(settings.epochs, lr=settings.lr, cbs=acting, start_epoch=epochs_done)
+    if average:
+        average.show(True)
     return Training(learner.model, pd.DataFrame(rows), fit)

@@ -15,7 +15,7 @@ from seran_lib import paper
 from seran_lib.paths import RESULTS
 
 from . import ledger, stats
-from .profiles import PROFILES
+from .profiles import usual
 from .protocol import CONTRASTS, EPOCHS, LOOK_ALIKES, MARGIN, SEEDS_NEEDED, STUDIES, Contrast, best_rate
 
 PAPER_TEST, PAPER_VALID = 5118, 5119  # images; chapter 03 finds that the printed test errors are of 5,118
@@ -27,15 +27,20 @@ NOT_RUN, CANNOT_TELL, AGREES, CONTRADICTS = "not run", "cannot tell", "agrees", 
 def study_rows(name: str, profile: str, data: str) -> pd.DataFrame:
     """The ledger's rows that belong to a study of `protocol.STUDIES`, on one data set; `wrong` and `n` count test
     images."""
-    study, rows, usual = STUDIES[name], ledger.read(RESULTS), PROFILES[profile]
+    study, rows = STUDIES[name], ledger.read(RESULTS)
     rows = rows[(rows["profile"] == profile) & (rows["data"] == data) & (rows["wiring"] == study.wiring)]
-    rows = rows[(rows["init"] == (study.init or usual.init)) & (rows["width"] == usual.width)]
-    rows = rows[rows["model"].isin(study.models) & rows["seed"].isin(study.seeds) & (rows["size"] == usual.size)]
+    rows = rows[rows["model"].isin(study.models) & rows["recipe"].isin(study.recipes) & rows["seed"].isin(study.seeds)]
+    planned = [usual(profile, model, recipe) for model, recipe in zip(rows["model"], rows["recipe"], strict=True)]
+    planned = pd.DataFrame(planned, index=rows.index, columns=["init", "width", "size", "lr"])
+    if study.init:
+        planned["init"] = study.init
+    rows = rows[(rows[["init", "width", "size"]] == planned[["init", "width", "size"]]).all(axis=1)]
     rows = rows[pd.MultiIndex.from_frame(rows[["epochs", "images_per_class"]]).isin(study.pairs)]
     if study.tuned:
         rows = rows[rows["lr"] == rows["model"].map(own_rates(profile))]
     else:
-        rows = rows[rows["lr"].isin([rate or usual.lr for rate in study.rates])]
+        own = (0.0 in study.rates) & (rows["lr"] == planned["lr"].loc[rows.index])
+        rows = rows[own | rows["lr"].isin([rate for rate in study.rates if rate])]
     wrong = (rows["test_top1_error"] * rows["test"] / 100).round().astype(int)
     return rows.assign(wrong=wrong, n=rows["test"]).sort_values(["model", "seed", "epochs", "lr"], ignore_index=True)
 

@@ -1,0 +1,188 @@
+"""What better recipes and pretrained weights reached, from the ledger, and whether that is the goal set beforehand.
+
+The goal, written down before the runs: on every set of photographs, after training no longer than SERAN-D as in the
+paper, less than half its test error from random weights and less than a quarter with pretrained ones. "No longer"
+allows for the unsteadiness of clocks (`SLACK`). Which way is judged is decided by validation images; the rest follows
+`protocol.py`: errors are compared by their ratio, in a block design over seeds, and McNemar's test stands beside it.
+"""
+
+from itertools import product
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from seran_lib.paths import RESULTS
+
+from . import ledger, stats, verdicts
+from .figures import COLOURS
+from .profiles import usual
+from .protocol import EPOCHS, LADDER_MODELS, SEEDS_NEEDED, STUDIES, Contrast
+from .recipes import TRANSFER
+
+GOALS = MappingProxyType({"from random weights": 2.0, "with pretrained weights": 4.0})
+SLACK = 1.1
+NOT_RUN = verdicts.NOT_RUN
+# The kinds of butterfly100 that fall under one of ImageNet's butterfly classes: red admiral, monarch, cabbage white,
+# sulphurs (Coliadinae) and lycaenids. None of its kinds is a ringlet.
+IN_IMAGENET = (
+    "red admiral", "monarch", "cabbage white", "clouded sulphur", "cleopatra", "sleepy orange", "southern dogface",
+    "adonis", "atala", "black hairstreak", "brown argus", "chalk hill blue", "eastern pine elfin", "elbowed pierrot",
+    "glittering sapphire", "green hairstreak", "grey hairstreak", "purple hairstreak", "purplish copper",
+)  # fmt: skip
+
+
+class Way(NamedTuple):
+    """A network, a recipe and a number of epochs."""
+
+    model: str
+    recipe: str
+    epochs: int
+
+    @property
+    def name(self) -> str:
+        """As tables and figures call it; epochs only where they are not the ladder's."""
+        longer = f", {self.epochs} epochs" if self.epochs != EPOCHS and self.recipe != "frozen" else ""
+        return f"{self.model}, {self.recipe}{longer}"
+
+    @property
+    def kind(self) -> str:
+        """Which of the `GOALS` it is for."""
+        return list(GOALS)[self.recipe in TRANSFER]
+
+
+def ways() -> list[Way]:
+    """All that the chapter compares, SERAN-D as in the paper first, then each model's ladder, then transfer."""
+    found = [Way(model, recipe, EPOCHS) for model in LADDER_MODELS for recipe in ("paper", *STUDIES["ladder"].recipes)]
+    for study in (STUDIES[name] for name in ("same_time", "frozen", "finetune")):
+        chosen = product(study.models, study.recipes, study.pairs)
+        found += [Way(model, recipe, epochs) for model, recipe, (epochs, _) in chosen]
+    return found
+
+
+BASE = ways()[0]
+
+
+def way_rows(profile: str, data: str) -> pd.DataFrame:
+    """The ledger's rows of these ways with seeds 0 to 2 on one data set, `model` being the way's name; `wrong` and `n`
+    count test images. The order is that of `ways()`, then by seed."""
+    rows = ledger.read(RESULTS)
+    rows = rows[(rows["profile"] == profile) & (rows["data"] == data) & (rows["wiring"] == "paper")]
+    rows = rows[rows["seed"].isin(range(SEEDS_NEEDED)) & (rows["images_per_class"] == 0)]
+    found = [rows.iloc[:0].assign(place=0)]
+    for place, way in enumerate(ways()):
+        same = (rows["model"] == way.model) & (rows["recipe"] == way.recipe) & (rows["epochs"] == way.epochs)
+        for setting, value in usual(profile, way.model, way.recipe).items():
+            same &= rows[setting] == value
+        found.append(rows[same].assign(model=way.name, place=place))
+    chosen = pd.concat(found).sort_values(["place", "seed"], ignore_index=True)
+    wrong = (chosen["test_top1_error"] * chosen["test"] / 100).round().astype(int)
+    return chosen.assign(wrong=wrong, n=chosen["test"].astype(int)).drop(columns="place")
+
+
+def comparison(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a way, in order: seeds, error and its standard deviation over seeds, valid_error, macro (percent),
+    minutes of training, and SERAN-D's error as a multiple of this one's with its 95 % interval (times, low, high).
+
+    The multiple is missing where either has not been run, and its interval where no model has two seeds.
+    """
+    table = rows.groupby("model").agg(
+        seeds=("seed", "nunique"), error=("test_top1_error", "mean"), sd=("test_top1_error", "std"),
+        valid_error=("valid_top1_error", "mean"), macro=("test_macro_error", "mean"), seconds=("seconds", "mean"),
+    )  # fmt: skip
+    table = table.reindex([way.name for way in ways()]).rename_axis("way")
+    table["minutes"] = table.pop("seconds") / 60
+    table["seeds"] = table["seeds"].fillna(0).astype(int)
+    table["times"] = table["error"].get(BASE.name) / table["error"]
+    table[["low", "high"]] = np.nan
+    seeds = rows.groupby("model")["seed"].nunique()
+    if BASE.name in seeds and len(seeds) > 1 and seeds.max() > 1:
+        design = stats.BlockDesign(rows)
+        for name in seeds.index.drop(BASE.name):
+            ratio = design.ratio(BASE.name, name)
+            table.loc[name, ["times", "low", "high"]] = ratio.ratio, ratio.low, ratio.high
+    return table
+
+
+def goal_table(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a goal: the way that is judged, its multiple with interval, what is asked, and the verdict.
+
+    Of the ways of its kind that were run with enough seeds and took no longer than SERAN-D, the one with the lowest
+    validation error is judged: "reached" where the interval lies above what is asked, "not reached" where it lies
+    below, "cannot tell" otherwise. Where none is left it is "not run", or "none in time".
+    """
+    enough = table[table["seeds"] >= SEEDS_NEEDED].drop(index=BASE.name, errors="ignore")
+    enough = enough.dropna(subset="low")
+    kinds = pd.Series({way.name: way.kind for way in ways()})
+    verdict = {}
+    for goal, asked in GOALS.items():
+        run = enough[kinds[enough.index] == goal]
+        mine = run[run["minutes"] <= SLACK * table.loc[BASE.name, "minutes"]]
+        if mine.empty:
+            verdict[goal] = {"judged": "", "asked": asked, "verdict": NOT_RUN if run.empty else "none in time"}
+            continue
+        best = mine.loc[mine["valid_error"].idxmin()]
+        said = "reached" if best["low"] > asked else "not reached" if best["high"] < asked else verdicts.CANNOT_TELL
+        numbers = {name: best[name] for name in ("times", "low", "high", "minutes")}
+        verdict[goal] = {"judged": best.name, "asked": asked, **numbers, "verdict": said}
+    columns = ["judged", "asked", "times", "low", "high", "minutes", "verdict"]
+    return pd.DataFrame.from_dict(verdict, orient="index").reindex(columns=columns).rename_axis("goal")
+
+
+def paired(rows: pd.DataFrame) -> pd.DataFrame:
+    """McNemar's test of SERAN-D as in the paper against every other way, seed by seed: see `verdicts.paired_tests`."""
+    others = [way.name for way in ways()[1:]]
+    return verdicts.paired_tests(rows, [Contrast("goal", BASE.name, name) for name in others])
+
+
+def errors_by_familiarity(rows: pd.DataFrame) -> pd.DataFrame:
+    """Test errors of every way on butterfly100, all seeds together, in percent: on kinds that fall under one of
+    ImageNet's butterfly classes, and on all others. A row a way, with the number of answers in either."""
+    answers = pd.concat([verdicts.predictions(row.run_id).assign(way=row.model) for row in rows.itertuples()])
+    kind = np.where(answers["label"].isin(IN_IMAGENET), "in ImageNet", "other kinds")
+    shares = 100 * (1 - answers.groupby(["way", kind])["right"].mean().unstack())
+    counts = answers.groupby(["way", kind]).size().unstack().add_prefix("answers, ")
+    names = [way.name for way in ways() if way.name in shares.index]
+    return shares.join(counts).loc[names]
+
+
+def plot_ways(tables: dict[str, pd.DataFrame]) -> Figure:
+    """How many times fewer errors than SERAN-D each way makes, a panel a data set, with the goals as lines.
+
+    Bars are 95 % intervals; error and minutes stand beside each point.
+    """
+    names = [way.name for way in ways()][::-1]
+    colours = {name: COLOURS["other"] for name in names}
+    colours |= {way.name: COLOURS["ours"] for way in ways() if way.model == BASE.model}
+    colours |= {way.name: COLOURS["good"] for way in ways() if way.recipe in TRANSFER}
+    figure, axes = plt.subplots(1, len(tables), figsize=(9.0, 6.2), sharey=True, squeeze=False)
+    furthest = max(np.nanmax(table[["times", "high"]].to_numpy(), initial=8) for table in tables.values())
+    for axis, (data, table) in zip(axes.flat, tables.items(), strict=True):
+        for goal in (1, *GOALS.values()):
+            axis.axvline(goal, color=COLOURS["faint"], linewidth=1.2, zorder=0)
+        for place, name in enumerate(names):
+            row = table.loc[name]
+            right = np.nanmax([row["high"], row["times"], 1])
+            if row["seeds"]:
+                axis.plot(row["times"], place, "o", color=colours[name], markersize=6)
+                axis.plot([row["low"], row["high"]], [place, place], color=colours[name], linewidth=1.8)
+            said = f"{row['error']:.1f} %, {row['minutes']:.0f} min" if row["seeds"] else NOT_RUN
+            axis.annotate(said, (right, place), (7, 0), textcoords="offset points", va="center", fontsize=11,
+                          color=colours[name] if row["seeds"] else COLOURS["other"],
+                          bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+        axis.set_xscale("log")
+        axis.set_xlim(0.7, 4 * furthest)
+        ticks = [tick for tick in (1, 2, 4, 8, 16, 32) if tick <= furthest]
+        axis.set_xticks(ticks, [str(tick) for tick in ticks])
+        axis.minorticks_off()
+        axis.set_title(data)
+        axis.set_yticks(range(len(names)), names)
+        axis.set_ylim(-0.6, len(names) - 0.4)
+        axis.tick_params(axis="y", length=0)
+        axis.spines["left"].set_visible(False)
+    goals = ", ".join(f"{asked:g} {goal}" for goal, asked in GOALS.items())
+    figure.supxlabel(f"times fewer errors than {BASE.name} (goals: {goals})", fontsize=12)
+    return figure

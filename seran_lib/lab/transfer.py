@@ -1,0 +1,95 @@
+"""Frozen features of a pretrained network, and logistic regression on them: the cheapest classifier that is any good.
+
+What Kornblith et al. ("Do Better ImageNet Models Transfer Better?", CVPR 2019) call a linear classifier on fixed
+features. Its regularisation is chosen by the validation images, as there. The result is a network like any other: it
+is measured, saved and recorded by `experiment.run`.
+"""
+
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from seran_lib.data.loaders import PackedLoader
+from seran_lib.nets.pretrained import create_pretrained
+
+from .dataset import Dataset
+from .distributed import say
+from .evaluate import measure, predict
+from .memory import Fit
+from .profiles import Settings
+from .train import Training
+
+STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # C of scikit-learn, the inverse of the penalty; features have deviation 1
+ITERATIONS = 1000  # at most; few images need a hundred
+
+
+class LinearProbe(nn.Module):
+    """Standardise and classify, features (N, F) -> scores (N, classes), in float32 whatever comes in.
+
+    scikit-learn's numbers: half precision would round scores that differ little to the same.
+    """
+
+    def __init__(self, scaler: StandardScaler, regression: LogisticRegression):
+        super().__init__()
+        # Of two classes scikit-learn keeps one row of weights, the log-odds of the second.
+        two = len(regression.classes_) == 2
+        weights, bias = regression.coef_, regression.intercept_
+        weights = np.concatenate([0 * weights, weights]) if two else weights
+        bias = np.concatenate([0 * bias, bias]) if two else bias
+        self.weight, self.bias = (nn.Parameter(torch.tensor(value).float()) for value in (weights, bias))
+        self.register_buffer("mean", torch.tensor(scaler.mean_).float())
+        self.register_buffer("scale", torch.tensor(scaler.scale_).float())
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            return nn.functional.linear((features.float() - self.mean) / self.scale, self.weight, self.bias)
+
+
+def seen_once(dataset: Dataset, settings: Settings, device: torch.device, part: str) -> PackedLoader:
+    """A loader that shows each image of a part once, as it is, in the order of the set."""
+    chosen = dataset.parts == part
+    return PackedLoader(
+        dataset.images,
+        np.flatnonzero(chosen),
+        dataset.targets[chosen],
+        size=settings.size,
+        batch=settings.batch,
+        training=False,
+        seed=settings.seed,
+        device=device,
+    )
+
+
+def fit_frozen(settings: Settings, dataset: Dataset, device: torch.device) -> Training:
+    """The pretrained network of the settings with a logistic regression of the training images as its classifier.
+
+    Of `STRENGTHS` the one with the lowest validation error wins, of equals the smallest. The log has a row for each:
+    strength, valid_loss, valid_top1_error, seconds and images_per_second; the seconds of the first hold the features.
+    """
+    began = time.perf_counter()
+    network = create_pretrained(settings.model, len(dataset.classes)).to(device, memory_format=torch.channels_last)
+    network.classifier = nn.Identity()
+    features = {part: predict(network, seen_once(dataset, settings, device, part)) for part in ("train", "valid")}
+    targets = {part: dataset.targets[dataset.parts == part] for part in features}
+    rate = sum(map(len, features.values())) / (time.perf_counter() - began)
+    say(f"{rate:.0f} images/s: features of {sum(map(len, features.values())):,} images")
+    scaler = StandardScaler().fit(features["train"])
+    regression = LogisticRegression(max_iter=ITERATIONS, warm_start=True)  # each begins where the last one ended
+    rows, probes = [], []
+    for strength in STRENGTHS:
+        regression.set_params(C=strength).fit(scaler.transform(features["train"]), targets["train"])
+        probes.append(LinearProbe(scaler, regression))
+        with torch.no_grad():
+            measured = measure(probes[-1](torch.from_numpy(features["valid"])).numpy(), targets["valid"])
+        took, began = time.perf_counter() - began, time.perf_counter()
+        row = {"strength": strength, "valid_loss": measured["loss"], "valid_top1_error": measured["top1_error"]}
+        rows.append(row | {"seconds": took, "images_per_second": rate})
+        say(f"strength {strength:g}  error {row['valid_top1_error']:.2f} %")
+    log = pd.DataFrame(rows)
+    network.classifier = probes[log["valid_top1_error"].argmin()]
+    return Training(network.to(device), log, Fit())

@@ -1,0 +1,117 @@
+"""Chapter 12's tables, from an invented ledger whose answers are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from seran_lib.lab import beyond, ledger, verdicts
+from seran_lib.lab.evaluate import save_table
+from seran_lib.lab.profiles import usual
+
+IMAGES = 1000
+SCRATCH, PRETRAINED = "resnet101, average, 20 epochs", "efficientnet_lite0, finetune, 3 epochs"
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """Writes a run of a way with so many wrong test images into an empty ledger."""
+    monkeypatch.setattr(beyond, "RESULTS", tmp_path)
+    monkeypatch.setattr(verdicts, "RESULTS", tmp_path)
+    known = {way.name: way for way in beyond.ways()}
+
+    def write(name, seed, wrong, *, minutes=10.0, valid=0.0, labels=None, **other):
+        way = known[name]
+        row = dict.fromkeys(ledger.COLUMNS, "") | {
+            "run_id": f"{name}-{seed}".replace(", ", "-"), "profile": "laptop", "data": "butterfly100",
+            "model": way.model, "recipe": way.recipe, "epochs": way.epochs, "seed": seed, "wiring": "paper",
+            "images_per_class": 0, "test": IMAGES,
+            "test_top1_error": 100 * wrong / IMAGES, "valid_top1_error": valid or 100 * wrong / IMAGES,
+            "test_macro_error": 50.0, "seconds": 60 * minutes,
+        }  # fmt: skip
+        ledger.append(tmp_path, row | usual("laptop", way.model, way.recipe) | other)
+        labels = labels or ["monarch"] * IMAGES
+        answers = pd.DataFrame({"image_id": [f"{k:04d}" for k in range(IMAGES)], "label": labels})
+        predicted = np.where(np.arange(IMAGES) < wrong, "another", answers["label"])
+        save_table(tmp_path / "predictions" / f"{row['run_id']}.csv.gz", answers.assign(predicted=predicted))
+
+    return write
+
+
+def three_seeds(book, name, wrong, **options):
+    for seed, shift in enumerate((-4, 0, 4)):  # the same noise for all, so that ratios are nearly the same
+        book(name, seed, wrong + shift * wrong // 100, **options)
+
+
+def rows():
+    return beyond.way_rows("laptop", "butterfly100")
+
+
+def test_without_runs_all_is_not_run():
+    table = beyond.comparison(rows().iloc[:0])
+    assert len(table) == len(beyond.ways()) == 13 and not table["seeds"].any()
+    assert set(beyond.goal_table(table)["verdict"]) == {"not run"}
+    assert beyond.paired(rows().iloc[:0]).empty
+
+
+def test_only_runs_as_planned_count(book):
+    three_seeds(book, "seran_d, paper", 400)
+    book("seran_d, paper", 3, 400)
+    for number, other in enumerate(({"lr": 0.5}, {"init": "zero"}, {"images_per_class": 20}, {"data": "heliconius"})):
+        book("resnet101, paper", 0, 100, **other, run_id=f"other {number}")
+    assert rows()["seed"].tolist() == [0, 1, 2] and set(rows()["model"]) == {"seran_d, paper"}
+
+
+def test_a_third_of_the_errors_reaches_two_and_not_four(book):
+    three_seeds(book, "seran_d, paper", 300)
+    three_seeds(book, SCRATCH, 100)
+    three_seeds(book, PRETRAINED, 100)
+    table = beyond.comparison(rows())
+    assert table.loc[SCRATCH, "times"] == pytest.approx(300.5 / 100.5, rel=0.01)
+    assert 2.9 < table.loc[SCRATCH, "low"] <= table.loc[SCRATCH, "high"] < 3.1
+    assert table.loc["seran_d, paper", ["error", "times", "minutes"]].tolist() == [30, 1, 10]
+    assert beyond.goal_table(table)["verdict"].tolist() == ["reached", "not reached"]
+
+
+def test_half_the_errors_can_not_be_told(book):
+    for seed, (base, other) in enumerate([(300, 160), (320, 150), (310, 155)]):
+        book("seran_d, paper", seed, base)
+        book(SCRATCH, seed, other)
+    verdict = beyond.goal_table(beyond.comparison(rows())).iloc[0]
+    assert verdict["low"] < 2 < verdict["high"] and verdict["verdict"] == "cannot tell"
+
+
+def test_who_took_longer_is_not_judged_and_validation_chooses(book):
+    three_seeds(book, "seran_d, paper", 300)
+    three_seeds(book, SCRATCH, 50, minutes=11.5)
+    three_seeds(book, "resnet101, average", 100, minutes=10.9, valid=9.0)
+    three_seeds(book, "seran_d, views", 60, valid=12.0)
+    book("seran_d, start", 0, 10)  # one seed is not enough
+    three_seeds(book, PRETRAINED, 30, minutes=12)
+    verdicts_now = beyond.goal_table(beyond.comparison(rows()))
+    assert verdicts_now["judged"].tolist() == ["resnet101, average", ""]
+    assert verdicts_now["verdict"].tolist() == ["reached", "none in time"]
+
+
+def test_paired_tests_by_hand(book):
+    book("seran_d, paper", 0, 12)
+    book(SCRATCH, 0, 2)  # of the same images: ten are won, none is lost
+    test = beyond.paired(rows()).iloc[0]
+    assert test["better"] == SCRATCH and test["points"] == pytest.approx(1.0)
+    assert test["p"] == test["holm"] == pytest.approx(2 * 0.5**10)
+
+
+def test_errors_on_kinds_that_imagenet_knows(book):
+    labels = ["monarch"] * 100 + ["viceroy"] * 900
+    book("seran_d, paper", 0, 190, labels=labels)
+    table = beyond.errors_by_familiarity(rows())
+    assert table.loc["seran_d, paper"].tolist() == pytest.approx([100, 10, 100, 900])
+
+
+def test_the_figure_says_what_was_not_run(book):
+    three_seeds(book, "seran_d, paper", 300)
+    three_seeds(book, SCRATCH, 100)
+    figure = beyond.plot_ways({"butterfly100": beyond.comparison(rows())})
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert said.count("not run") == 11 and "30.0 %, 10 min" in said and "10.0 %, 10 min" in said
+    plt.close(figure)
