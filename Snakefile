@@ -114,7 +114,7 @@ rule trainings:
 
 rule train:
     input:
-        lambda wildcards: [local("Snakefile")] if wildcards.run_id in UNRECORDED else [],
+        lambda wildcards: ["Snakefile"] if wildcards.run_id in UNRECORDED and not STORED else [],
     output:
         PARCEL if STORED else PREDICTIONS,
     wildcard_constraints:

@@ -168,7 +168,7 @@ def resolve(
             raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")
     for name in ("seed", "epochs", "images_per_class", "lr"):
         if not 0 <= given[name] < math.inf:
-            raise ValueError(f"{name} = {given[name]} must be 0 or more")
+            raise ValueError(f"{name} = {given[name]} must not be negative or infinite")
     if (model in PRETRAINED) != (recipe in TRANSFER):
         raise ValueError(
             f"recipe {recipe!r} is not for {model}: {' and '.join(TRANSFER)} are for pretrained weights, "

@@ -83,6 +83,7 @@ def test_half_the_errors_can_not_be_told(book):
 
 def test_who_took_longer_is_not_judged_and_validation_chooses(book):
     three_seeds(book, "seran_d, paper", 300)
+    three_seeds(book, "resnet101, paper", 20)  # no better recipe
     three_seeds(book, SCRATCH, 50, minutes=11.5)
     three_seeds(book, "resnet101, average", 100, minutes=10.9, valid=9.0)
     three_seeds(book, "seran_d, views", 60, valid=12.0)
@@ -115,3 +116,12 @@ def test_the_figure_says_what_was_not_run(book):
     said = [text.get_text() for text in figure.axes[0].texts]
     assert said.count("not run") == 11 and "30.0 %, 10 min" in said and "10.0 %, 10 min" in said
     plt.close(figure)
+
+
+def test_a_study_counts_runs_of_its_own_recipe_only(book):
+    """A run by the paper's recipe is not one of the ladder's, nor the reverse."""
+    three_seeds(book, "seran_d, paper", 300)
+    book("seran_d, views", 0, 100)
+    book("efficientnet_lite0, frozen", 0, 50)
+    found = {name: len(verdicts.study_rows(name, "laptop", "butterfly100")) for name in ("tables", "ladder", "frozen")}
+    assert found == {"tables": 3, "ladder": 1, "frozen": 1}
