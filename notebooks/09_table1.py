@@ -105,8 +105,7 @@ plt.show()
 
 # %%
 for name in report.sets(shown):
-    print(name)
-    show_table(report.error_table(shown, name, protocol.TABLE1))
+    show_table(report.error_table(shown, name, protocol.TABLE1).rename_axis(name))
 
 # %% [markdown]
 # ## 9.4 The claims, as ratios
@@ -145,8 +144,7 @@ show_source(stats.mcnemar)
 
 # %%
 for name in report.sets(shown):
-    print(name)
-    show_table(report.single_runs(shown, name, report.TABLE1_CONTRASTS))
+    show_table(report.single_runs(shown, name, report.TABLE1_CONTRASTS).rename_axis(name))
 
 # %% [markdown]
 # Where the signs of a row change from seed to seed, one run decides nothing. How much of that is the choice of test

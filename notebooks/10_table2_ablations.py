@@ -89,8 +89,7 @@ show_table(pd.DataFrame.from_dict(layouts, orient="index"))
 
 # %%
 for name in report.sets(shown):
-    print(name)
-    show_table(report.error_table(shown, name, variants))
+    show_table(report.error_table(shown, name, variants).rename_axis(name))
 
 # %%
 figure = report.forest_table2(shown)
@@ -110,8 +109,7 @@ show_table(verdict[verdict["claim"].isin(["C1", "C2", "C3"])].set_index("claim")
 
 # %%
 for name in report.sets(shown):
-    print(name)
-    show_table(report.single_runs(shown, name, report.TABLE2_CONTRASTS))
+    show_table(report.single_runs(shown, name, report.TABLE2_CONTRASTS).rename_axis(name))
 
 # %% [markdown]
 # ## 10.3 Does a network without attention over-fit?
@@ -158,8 +156,7 @@ show_table(verdict[verdict["claim"] == "C8"].set_index("claim"))
 # %%
 for name, rows in report.sets(shown).items():
     if (rows["model"] == "seran_d").any():
-        print(name)
-        show_table(verdicts.confusions(rows, "seran_d").head(8).set_index("one"))
+        show_table(verdicts.confusions(rows, "seran_d").head(8).set_index("one").rename_axis(f"{name}, one"))
 
 # %% [markdown]
 # ## 10.5 Every species by itself
@@ -180,8 +177,11 @@ plt.show()
 for name, rows in report.sets(shown).items():
     macro = verdicts.macro_errors(rows[rows["model"].isin(variants)])
     means = (100 * macro.groupby("model")[["macro", "low", "high"]].mean()).round(1)
-    print(name)
-    show_table(means.reindex([model for model in variants if model in means.index]).rename(index=result_plots.name))
+    show_table(
+        means.reindex([model for model in variants if model in means.index])
+        .rename(index=result_plots.name)
+        .rename_axis(name)
+    )
 
 # %% [markdown]
 # ## 10.6 Does it know when it fails?
@@ -208,8 +208,7 @@ for name, rows in report.sets(shown).items():
     calibrated = verdicts.calibration(rows)
     table = calibrated.groupby("model")[["temperature", "before", "after"]].mean()
     table[["before", "after"]] *= 100
-    print(name)
-    show_table(table.round(2).rename(index=result_plots.name))
+    show_table(table.round(2).rename(index=result_plots.name).rename_axis(name))
 
 # %% [markdown]
 # ## 10.7 What does it say of a species it has never seen?

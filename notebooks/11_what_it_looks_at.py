@@ -48,18 +48,18 @@ import dataclasses
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from seran_lib.lab import erase, explain, ledger, localise, look_plots, stats
+from seran_lib.lab import erase, explain, localise, look_plots, report, stats, verdicts
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.evidence import trained_network
 from seran_lib.lab.experiment import run
 from seran_lib.lab.figures import save, save_pictures, show_pictures, use_book_style
 from seran_lib.lab.look import look, random_network, read_looks
+from seran_lib.lab.look_edits import MASK_EDITS
+from seran_lib.lab.look_places import mask_maps
+from seran_lib.lab.look_subject import make_subject
 from seran_lib.lab.notebook import finish, show_source, show_table
-from seran_lib.lab.pointing import mask_maps
 from seran_lib.lab.profiles import pick_device, resolve
-from seran_lib.lab.subject import make_subject
 from seran_lib.lab.wings import find_regions
-from seran_lib.lab.without import MASK_EDITS
 from seran_lib.paths import RESULTS
 
 use_book_style()
@@ -196,28 +196,16 @@ for name, table in tables.items():
 #
 # "Attention localises the insect" was to be refuted if trained masks point to the insect no better than random ones.
 # The rule, written before any photograph was measured: the pointing game, mean over the masks of SERAN-D, trained
-# less random on the same images. The claim *agrees* where the interval lies above 0 for every seed, is *refuted* where it
-# does so for none, and three seeds are needed for either word.
+# less random on the same images. The claim *agrees* where the interval lies above 0 for every seed, is *contradicted*
+# where it does so for none, and three seeds are needed for either word.
 
 # %%
-gains = stored[(stored["subject"] == "all masks") & (stored["measure"] == "pointing")]
-gains = gains[gains["variant"].isin(["trained", "random", "gain"])]
-wide = gains.pivot_table(index="run_id", columns="variant", values=["value", "low", "high"])
-lines = {}
-for run_id, r in wide.iterrows():
-    interval = f"{r['low', 'gain']:+.3f} to {r['high', 'gain']:+.3f}"
-    lines[run_id] = {
-        "trained": f"{r['value', 'trained']:.3f}",
-        "random": f"{r['value', 'random']:.3f}",
-        "gain": interval,
-    }
-show_table(pd.DataFrame.from_dict(lines, orient="index").rename_axis("pointing game, run"))
+show_source(report.decide_localisation)
 
 # %%
-ours = gains[(gains["model"] == "seran_d") & (gains["variant"] == "gain")]
-above = (ours["low"] > 0).sum()
-verdict = "agrees" if above == len(ours) else "refuted" if above == 0 else "cannot tell"
-print(f"C7: {verdict if len(ours) >= 3 else 'not run'} (above 0 for {above} of {len(ours)} seeds of SERAN-D, 3 needed)")
+gains = report.localisation("laptop", "heliconius")
+show_table(gains.round(3).rename_axis("pointing game, run"))
+print(f"C7: {report.decide_localisation(gains)}")
 
 # %% [markdown]
 # Why are random masks no worse than they are? A convolution that answers to dark or to edges answers to the insect,
@@ -385,15 +373,11 @@ show_table(cams.rename_axis("separation by Grad-CAM"))
 # its labels cropped away, and any run can be repeated on it.
 
 # %%
-runs = ledger.read(RESULTS)
-runs = runs[
-    runs["data"].isin(["heliconius", "heliconius-curated"]) & (runs["model"] == "seran_d") & (runs["init"] == "plain")
-]
-runs = runs[
-    (runs["epochs"] == 8) & (runs["lr"] == 1e-3) & (runs["wiring"] == "paper") & (runs["images_per_class"] == 0)
-]
+sets = ["heliconius", "heliconius-curated"]
+runs = pd.concat([verdicts.study_rows("tables", "laptop", name) for name in sets])
+runs = runs[runs["model"] == "seran_d"]
 compared = runs.pivot_table(index="data", columns="seed", values="test_top1_error").map("{:.2f}".format)
-compared = compared.reindex(["heliconius", "heliconius-curated"]).fillna("not run")
+compared = compared.reindex(sets).fillna("not run")
 compared.columns = [f"seed {seed}" for seed in compared.columns]
 show_table(compared.rename_axis("SERAN-D, test error, %"))
 

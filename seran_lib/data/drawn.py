@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,9 @@ from seran_lib.data.insect_species import Species, make_species
 from seran_lib.data.manifest import MANIFEST, DataError
 from seran_lib.data.tables import rewriting
 
-__all__ = ["Drawing", "Species", "draw_atlas", "draw_empty", "draw_insect", "make_species"]
+__all__ = ["Drawing", "Species", "draw_atlas", "draw_empty", "draw_insect", "make_species", "redraw"]
 
+CARD = "atlas.json"  # in the folder of a drawn atlas: how it was drawn
 STYLE = 1  # raise when the drawing changes, so that atlases drawn earlier are drawn again
 COLUMNS = (
     *("image_id", "file", "label", "species", "genus", "source_url", "record", "licence", "attribution"),
@@ -193,6 +195,27 @@ def _plan(species: int, images_per_species: int, rng: np.random.Generator) -> li
     return [shots[k] for k in rng.permutation(len(shots))]
 
 
+def _take(shot: _Shot, species: Species, side: int, seed: int) -> Drawing:
+    """The photograph of a plan."""
+    rng = np.random.default_rng([seed, 3, shot.species, shot.animal])
+    return draw_insect(species, rng, side=side, view=shot.view, burst=shot.burst)
+
+
+def redraw(folder: str | Path, image_ids: Iterable[str]) -> Iterator[Drawing]:
+    """The drawings, masks and all, behind images of a drawn atlas: the same insects drawn again.
+
+    Raises DataError where the atlas was drawn by another version of this module, whose insects were others.
+    """
+    atlas = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
+    if atlas["style"] != STYLE:
+        raise DataError(f"{folder} was drawn in style {atlas['style']}, this is style {STYLE}", "Draw it anew.")
+    members, seed = make_species(atlas["species"], atlas["seed"]), atlas["seed"]
+    shots = _plan(atlas["species"], atlas["images_per_species"], np.random.default_rng([seed, 2]))
+    for image_id in image_ids:
+        shot = shots[int(image_id.removeprefix("drawn-"))]
+        yield _take(shot, members[shot.species], atlas["side"], seed)
+
+
 def _is_complete(folder: Path) -> bool:
     """Whether the manifest is there with every image it names."""
     if not (folder / MANIFEST).is_file() or not (folder / "images").is_dir():
@@ -229,7 +252,7 @@ def draw_atlas(folder: str | Path, *, species: int, images_per_species: int, sid
     }
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(folder.name + ".lock")):  # of two notebooks that start at once, one draws
-        card = folder / "atlas.json"
+        card = folder / CARD
         if folder.exists() and not card.is_file() and (not folder.is_dir() or any(folder.iterdir())):
             raise DataError(
                 f"{folder} is not a drawn atlas (it has no atlas.json)",
@@ -250,8 +273,7 @@ def draw_atlas(folder: str | Path, *, species: int, images_per_species: int, sid
         first: dict[tuple[int, int], str] = {}
         for number, shot in enumerate(_plan(species, images_per_species, np.random.default_rng([seed, 2]))):
             one = members[shot.species]
-            rng = np.random.default_rng([seed, 3, shot.species, shot.animal])
-            drawing = draw_insect(one, rng, side=side, view=shot.view, burst=shot.burst)
+            drawing = _take(shot, one, side, seed)
             buffer = io.BytesIO()
             drawing.image.save(buffer, "JPEG", quality=90)
             image_id = f"drawn-{number:06d}"

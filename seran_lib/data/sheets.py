@@ -31,7 +31,7 @@ _LEAST_KEPT = 0.2  # of the picture; a crop to less would more often be a mistak
 
 
 @dataclass(frozen=True)
-class _Sheet:
+class Sheet:
     """A sheet at working size: masks, (height, width) bool, of its specimen and of all else that is on the board."""
 
     specimen: np.ndarray
@@ -44,8 +44,7 @@ def furniture_crop(image: Image.Image) -> Box | None:
     The specimen's rectangle is never cut; of a label that reaches into it a part stays. None where `image` is no
     specimen sheet, or has nothing to leave out.
     """
-    small = _small(image)
-    sheet = _examine(small)
+    sheet = find_sheet(image)
     if sheet is None or not sheet.furniture.any():
         return None
     box = _best_crop(sheet)
@@ -60,11 +59,16 @@ def furniture_crop(image: Image.Image) -> Box | None:
 
 def specimen_mask(image: Image.Image) -> np.ndarray:
     """Where the specimen is: uint8 (height, width), 1 on the specimen, all 0 where `image` is no specimen sheet."""
-    sheet = _examine(_small(image))
+    sheet = find_sheet(image)
     if sheet is None:
         return np.zeros((image.height, image.width), dtype=np.uint8)
     mask = Image.fromarray(sheet.specimen.astype(np.uint8) * 255)
     return (np.asarray(mask.resize(image.size, Image.Resampling.BILINEAR)) >= 128).astype(np.uint8)
+
+
+def find_sheet(image: Image.Image) -> Sheet | None:
+    """The sheet that `image` shows; None where it shows none, or no specimen on it."""
+    return _examine(_small(image))
 
 
 def has_insect(image: Image.Image) -> float:
@@ -95,7 +99,7 @@ def _small(image: Image.Image) -> np.ndarray:
     return np.asarray(small, dtype=np.float32).transpose(2, 0, 1).copy()
 
 
-def _examine(pixels: np.ndarray) -> _Sheet | None:
+def _examine(pixels: np.ndarray) -> Sheet | None:
     """The sheet in `pixels` (3, height, width), None where there is none or no specimen on it."""
     side = min(pixels.shape[1:])
     board, off, noise = _board(pixels)
@@ -186,7 +190,7 @@ def _is_furniture_shape(shape: np.ndarray, *, in_strip: bool) -> bool:
 
 def _all_parts(
     pixels: np.ndarray, objects: np.ndarray, solid: np.ndarray, paper: np.ndarray, seeds: np.ndarray
-) -> _Sheet:
+) -> Sheet:
     """Specimen and furniture, from the solid parts of the specimen.
 
     The specimen extends over pale wings a little way, over legs and antennae further, as these are thin. Furniture has
@@ -204,7 +208,7 @@ def _all_parts(
     rest = _opened(ndimage.binary_fill_holes(_closed(rest, 2 * reach + 1)) & ~specimen, 3, 3)
     parts, count = ndimage.label(rest)
     if not count:
-        return _Sheet(specimen, rest)
+        return Sheet(specimen, rest)
     light = pixels.mean(axis=0)
     steep = np.hypot(ndimage.sobel(light, axis=0), ndimage.sobel(light, axis=1)) / 4 > 10
     index = np.arange(1, count + 1)
@@ -215,10 +219,10 @@ def _all_parts(
     size = areas / specimen.sum()
     limbs = beside & (sharp > 0.12) & ((size < 0.03) | (size < 0.25) & (dark > 0.4) & ~at_edge)
     furniture = (areas > 0.002 * objects.size) & (sharp > 0.12) & ~limbs
-    return _Sheet(specimen | np.isin(parts, index[limbs]), np.isin(parts, index[furniture]))
+    return Sheet(specimen | np.isin(parts, index[limbs]), np.isin(parts, index[furniture]))
 
 
-def _best_crop(sheet: _Sheet) -> Box | None:
+def _best_crop(sheet: Sheet) -> Box | None:
     """Of all rectangles about the specimen bounded by furniture: least furniture, then most margin, then largest."""
     height, width = sheet.specimen.shape
     rows, columns = np.flatnonzero(sheet.specimen.any(axis=1)), np.flatnonzero(sheet.specimen.any(axis=0))

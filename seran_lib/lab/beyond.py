@@ -15,17 +15,15 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from seran_lib.paths import RESULTS
-
-from . import ledger, stats, verdicts
+from . import stats, verdicts
 from .figures import COLOURS
-from .profiles import usual
 from .protocol import EPOCHS, LADDER_MODELS, SEEDS_NEEDED, STUDIES, Contrast
 from .recipes import TRANSFER
 
 GOALS = MappingProxyType({"from random weights": 2.0, "with pretrained weights": 4.0})
 SLACK = 1.1
 NOT_RUN = verdicts.NOT_RUN
+WAYS_OF = ("ladder", "same_time", "frozen", "finetune")  # studies
 # The kinds of butterfly100 that fall under one of ImageNet's butterfly classes: red admiral, monarch, cabbage white,
 # sulphurs (Coliadinae) and lycaenids. None of its kinds is a ringlet.
 IN_IMAGENET = (
@@ -57,7 +55,7 @@ class Way(NamedTuple):
 def ways() -> list[Way]:
     """All that the chapter compares, SERAN-D as in the paper first, then each model's ladder, then transfer."""
     found = [Way(model, recipe, EPOCHS) for model in LADDER_MODELS for recipe in ("paper", *STUDIES["ladder"].recipes)]
-    for study in (STUDIES[name] for name in ("same_time", "frozen", "finetune")):
+    for study in (STUDIES[name] for name in WAYS_OF[1:]):
         chosen = product(study.models, study.recipes, study.pairs)
         found += [Way(model, recipe, epochs) for model, recipe, (epochs, _) in chosen]
     return found
@@ -67,20 +65,16 @@ BASE = ways()[0]
 
 
 def way_rows(profile: str, data: str) -> pd.DataFrame:
-    """The ledger's rows of these ways with seeds 0 to 2 on one data set, `model` being the way's name; `wrong` and `n`
-    count test images. The order is that of `ways()`, then by seed."""
-    rows = ledger.read(RESULTS)
-    rows = rows[(rows["profile"] == profile) & (rows["data"] == data) & (rows["wiring"] == "paper")]
-    rows = rows[rows["seed"].isin(range(SEEDS_NEEDED)) & (rows["images_per_class"] == 0)]
-    found = [rows.iloc[:0].assign(place=0)]
-    for place, way in enumerate(ways()):
-        same = (rows["model"] == way.model) & (rows["recipe"] == way.recipe) & (rows["epochs"] == way.epochs)
-        for setting, value in usual(profile, way.model, way.recipe).items():
-            same &= rows[setting] == value
-        found.append(rows[same].assign(model=way.name, place=place))
-    chosen = pd.concat(found).sort_values(["place", "seed"], ignore_index=True)
-    wrong = (chosen["test_top1_error"] * chosen["test"] / 100).round().astype(int)
-    return chosen.assign(wrong=wrong, n=chosen["test"].astype(int)).drop(columns="place")
+    """The ledger's rows of these ways on one data set, `model` being the way's name; `wrong` and `n` count test images.
+
+    The order is that of `ways()`, then by seed.
+    """
+    rows = pd.concat([verdicts.study_rows(study, profile, data) for study in ("tables", *WAYS_OF)], ignore_index=True)
+    names = [Way(row.model, row.recipe, row.epochs).name for row in rows.itertuples()]
+    place = {way.name: place for place, way in enumerate(ways())}
+    rows = rows.assign(model=names)[[name in place for name in names]]
+    rows = rows.sort_values("seed", kind="stable")
+    return rows.sort_values("model", key=lambda names: names.map(place), kind="stable", ignore_index=True)
 
 
 def comparison(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How well a map finds the insect: scores against its mask, baselines that need no network, and intervals.
+"""How well a map finds the insect: scores against its mask, and baselines that need no network.
 
 A map is (N, H, W), any range; only the order of its pixels counts, so that masks, Grad-CAM and brightness compare. An
 insect mask is (N, H, W) bool. Scores have one entry per image. Where pixels of a map tie, the mean over all ways to
@@ -7,11 +7,9 @@ break the tie is taken, so that a map that says nothing scores by chance.
 
 import numpy as np
 import torch
-from scipy.stats import bootstrap, rankdata
+from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn import functional as F
-
-RESAMPLES = 2000
 
 
 def enlarged(maps: Tensor, size: int) -> np.ndarray:
@@ -56,16 +54,6 @@ def centre(size: int) -> np.ndarray:
     """A map that always points to the middle of the picture, (size, size): what a photographer does."""
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     return np.exp(-2 * (x**2 + y**2))
-
-
-def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean over images and its 95 % interval (percentile bootstrap, the same resamples on every call)."""
-    mean = float(np.mean(values))
-    if np.ptp(values) == 0:
-        return mean, mean, mean
-    rng = np.random.default_rng(0)
-    found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng, batch=200)
-    return mean, float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def blobs(shape: tuple[int, int, int], grain: int, rng: np.random.Generator) -> np.ndarray:

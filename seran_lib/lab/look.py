@@ -46,13 +46,13 @@ from .distributed import say
 from .evaluate import save_table
 from .evidence import trained_network
 from .experiment import WEIGHTS, recorded
-from .pointing import baseline_rows, place_rows, road_rows
+from .look_edits import error_rows, sheet_rows
+from .look_places import baseline_rows, place_rows, road_rows
+from .look_subject import COLUMNS, Row, Subject, make_subject, measured, row
 from .profiles import PROFILES, Settings, pick_device, resolve
 from .stats import wilson
-from .subject import COLUMNS, Row, Subject, make_subject, measured, row
 from .train import build_model
 from .wings import Regions, find_regions
-from .without import error_rows, sheet_rows
 
 RUN_COLUMNS = ("run_id", "data_name", "model", "seed", "epochs")
 DRAWS = 4

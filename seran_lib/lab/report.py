@@ -16,6 +16,7 @@ from seran_lib.nets import create_model, describe
 from seran_lib.paths import RESULTS
 
 from . import result_plots, stats, verdicts
+from .look import read_looks
 from .profiles import PROFILES, TABLE1
 from .protocol import CLAIMS, CONTRASTS, CURVES, RATES_SET, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import FOLDER as UNKNOWNS
@@ -192,6 +193,7 @@ def verdict_table(profile: str) -> pd.DataFrame:
                          _interval(row.ours, row.low, row.high), row.verdict])  # fmt: skip
         rows += [[claim, what, data, "", *_ratio(ratio)] for claim, what, ratio in _changes(profile, data)]
         rows += _overfitting(profile, data)
+        rows += _localisation(profile, data)
     table = pd.DataFrame(rows, columns=["claim", "contrast", "data", "paper", "ours", "verdict"])
     order = {claim: place for place, claim in enumerate(CLAIMS)}
     return table.sort_values(["claim", "contrast"], key=lambda column: column.map(order).fillna(0), kind="stable",
@@ -227,6 +229,34 @@ def _overfitting(profile: str, data: str) -> list[list[str]]:
     over = [rise > 1 + verdicts.RISE for rise in rises]
     verdict = verdicts.AGREES if over == [True, False] else verdicts.CONTRADICTS
     return [[*row, "; ".join(f"{rise:.2f}" for rise in rises), verdict]]
+
+
+def localisation(profile: str, data: str) -> pd.DataFrame:
+    """How often the highest pixel of SERAN-D's masks is on the insect (shares, mean over its masks), a row a run:
+    trained, random (weights), gain and its 95 % interval over the images (low, high). From `results/looks`."""
+    rows, looks = verdicts.study_rows("tables", profile, data), read_looks()
+    looks = looks[looks["run_id"].isin(rows.loc[rows["model"] == "seran_d", "run_id"])]
+    looks = looks[(looks["subject"] == "all masks") & (looks["measure"] == "pointing")]
+    by_variant = {name: looks[looks["variant"] == name].set_index("run_id") for name in ("trained", "random", "gain")}
+    values = {name: mine["value"] for name, mine in by_variant.items()}
+    return pd.DataFrame(values | {bound: by_variant["gain"][bound] for bound in ("low", "high")})
+
+
+def decide_localisation(found: pd.DataFrame) -> str:
+    """C7: agrees where the gain's interval lies above 0 for every seed, contradicts where it does so for none."""
+    if len(found) < SEEDS_NEEDED:
+        return verdicts.NOT_RUN
+    above = found["low"] > 0
+    return verdicts.AGREES if above.all() else verdicts.CANNOT_TELL if above.any() else verdicts.CONTRADICTS
+
+
+def _localisation(profile: str, data: str) -> list[list[str]]:
+    found = localisation(profile, data)
+    if found.empty:  # nobody looked; field photographs have no outlines to look with
+        return []
+    ours = f"{found['trained'].mean():.2f}; {found['random'].mean():.2f}"
+    what = "pointing game, share on the insect: trained masks; random weights"
+    return [["C7", what, data, "", ours, decide_localisation(found)]]
 
 
 def _ratio(ratio: stats.Ratio | None) -> list[str]:

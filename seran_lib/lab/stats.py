@@ -13,6 +13,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
+from scipy.stats import bootstrap
 from scipy.stats import t as student
 from statsmodels.formula.api import ols
 from statsmodels.stats import contingency_tables
@@ -160,6 +161,16 @@ def bootstrap_macro_error(
         failed, shown = (times @ units).T
         per_species.append(failed / shown)
     return np.mean(per_species, axis=0)
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean over images and its 95 % interval (percentile bootstrap, the same resamples on every call)."""
+    mean = float(np.mean(values))
+    if np.ptp(values) == 0:
+        return mean, mean, mean
+    rng = np.random.default_rng(0)
+    found = bootstrap((values,), np.mean, n_resamples=2000, method="percentile", rng=rng, batch=200)
+    return mean, float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 @dataclass(frozen=True)

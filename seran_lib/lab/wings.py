@@ -4,7 +4,6 @@ On drawn insects both are known exactly, because the drawing can be repeated. On
 are found by plain image processing (`data.sheets`, where nothing is trained). Field photographs have no such masks.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from seran_lib.data import sheets
-from seran_lib.data.drawn import Drawing, _plan, draw_insect, make_species
+from seran_lib.data.drawn import CARD, Drawing, redraw
+from seran_lib.data.sheets import find_sheet
 
 from .dataset import Dataset
 
@@ -37,9 +36,12 @@ class Regions:
 def find_regions(dataset: Dataset, part: str = "test") -> Regions:
     """The regions of every image of a part, in its order."""
     rows = np.flatnonzero(dataset.parts == part)
-    side, card = dataset.images.side, Path(dataset.folder) / "atlas.json"
-    exact = card.is_file()
-    found = _drawn(json.loads(card.read_text("utf-8")), dataset, rows) if exact else _photographed(dataset, rows)
+    side, exact = dataset.images.side, (Path(dataset.folder) / CARD).is_file()
+    if exact:
+        drawings = redraw(dataset.folder, dataset.manifest["image_id"].to_numpy()[rows])
+        found = ((drawing.mask.astype(bool), _boxes(drawing)) for drawing in drawings)
+    else:
+        found = _photographed(dataset, rows)
     insect, furniture = (
         np.stack(masks) for masks in zip(*((as_window(a, side), as_window(b, side)) for a, b in found), strict=True)
     )
@@ -55,21 +57,10 @@ def as_window(mask: np.ndarray, side: int) -> np.ndarray:
 def _photographed(dataset: Dataset, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for file in dataset.manifest["file"].to_numpy()[rows]:
         with Image.open(Path(dataset.folder) / file) as image:
-            pixels = sheets._small(ImageOps.exif_transpose(image))
-        sheet = sheets._examine(pixels)
-        nothing = np.zeros(pixels.shape[1:], dtype=bool)
+            upright = ImageOps.exif_transpose(image)
+            sheet = find_sheet(upright)
+        nothing = np.zeros((upright.height, upright.width), dtype=bool)
         yield (sheet.specimen, sheet.furniture) if sheet else (nothing, nothing)
-
-
-def _drawn(atlas: dict[str, int], dataset: Dataset, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The masks of a drawn atlas, by drawing the same insects again."""
-    species, seed = make_species(atlas["species"], atlas["seed"]), atlas["seed"]
-    shots = _plan(atlas["species"], atlas["images_per_species"], np.random.default_rng([seed, 2]))
-    for image_id in dataset.manifest["image_id"].to_numpy()[rows]:
-        shot = shots[int(image_id.removeprefix("drawn-"))]
-        rng = np.random.default_rng([seed, 3, shot.species, shot.animal])
-        drawing = draw_insect(species[shot.species], rng, side=atlas["side"], view=shot.view, burst=shot.burst)
-        yield drawing.mask.astype(bool), _boxes(drawing)
 
 
 def _boxes(drawing: Drawing) -> np.ndarray:

@@ -16,7 +16,6 @@ SCRATCH, PRETRAINED = "resnet101, average, 20 epochs", "efficientnet_lite0, fine
 @pytest.fixture
 def book(tmp_path, monkeypatch):
     """Writes a run of a way with so many wrong test images into an empty ledger."""
-    monkeypatch.setattr(beyond, "RESULTS", tmp_path)
     monkeypatch.setattr(verdicts, "RESULTS", tmp_path)
     known = {way.name: way for way in beyond.ways()}
 

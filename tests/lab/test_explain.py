@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from seran_lib.lab import explain
-from seran_lib.lab.pointing import channel_scores, mask_maps
+from seran_lib.lab.look_places import channel_scores, mask_maps
 from seran_lib.nets import create_model
 from seran_lib.nets.attention import MaskBranch
 from seran_lib.nets.blocks import SqueezeExcitation

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from seran_lib.lab import localise
-from seran_lib.lab.localise import enlarged, mean_interval, overlap, pointing, separation
+from seran_lib.lab.localise import enlarged, overlap, pointing, separation
+from seran_lib.lab.stats import mean_interval
 
 INSECT = np.zeros((1, 10, 10), dtype=bool)
 INSECT[0, :5, :4] = True  # 20 of 100 pixels

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from seran_lib.data.manifest import DataError
-from seran_lib.lab import experiment, look, pointing
+from seran_lib.lab import experiment, look, look_places
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.erase import make_scenes
 from seran_lib.lab.evaluate import save_table
-from seran_lib.lab.subject import Subject, make_subject
+from seran_lib.lab.look_edits import MASK_EDITS, answers, error_rows
+from seran_lib.lab.look_subject import Subject, make_subject
 from seran_lib.lab.wings import Regions, find_regions
-from seran_lib.lab.without import MASK_EDITS, answers, error_rows
 
 SIDE, N = 32, 24
 
@@ -83,7 +83,7 @@ def trained(atlas, tmp_path_factory):
         patch.setattr(dataset, "CACHE", folder / "cache")
         patch.setattr(look, "DRAWS", 1)
         patch.setattr(look, "CALIBRATION_BATCHES", 2)
-        patch.setattr(pointing, "ROAD_IMAGES", 4)
+        patch.setattr(look_places, "ROAD_IMAGES", 4)
         settings = dataclasses.replace(profiles.resolve("smoke", data=str(atlas), model="seran_d", epochs=1), batch=16)
         data = open_dataset(settings)
         yield settings, data, experiment.run(settings, data)

@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot as plt
 from simulated import LABELS, add_runs
 
-from seran_lib.lab import evidence, figures, protocol, report, stats, table, verdicts
+from seran_lib.lab import evaluate, evidence, figures, look, protocol, report, stats, table, verdicts
 from seran_lib.lab.profiles import PROFILES, resolve
 from seran_lib.lab.protocol import CONTRASTS, CURVES, STUDIES, Contrast
 
@@ -19,7 +19,7 @@ RATES = {
 @pytest.fixture
 def read_from(monkeypatch):
     def read_from(folder):
-        for module in (protocol, verdicts, report):
+        for module in (protocol, verdicts, report, look):
             monkeypatch.setattr(module, "RESULTS", folder)
         return folder
 
@@ -142,6 +142,28 @@ def test_overfitting_looks_at_the_last_loss_against_the_lowest(whole):
     assert (losses.loc["seran_d_no_attention", "last"] > 1.05 * losses.loc["seran_d_no_attention", "lowest"]).all()
     assert (losses.loc["seran_d_no_se", "at_epoch"] == 32).all()
     assert report.verdict_table("laptop").set_index("claim").loc["C6", "verdict"] == "agrees"
+
+
+def test_masks_are_judged_by_every_seed(results):
+    add_runs(results, {"seran_d": 0.2}, n=100)
+
+    def write(lows):
+        for seed, low in enumerate(lows):
+            run = {"run_id": f"heliconius-laptop-seran_d-e8-s{seed}", "subject": "all masks", "measure": "pointing"}
+            rows = [run | {"variant": v, "value": x, "low": low, "high": 1.0} for v, x in
+                    (("trained", 0.4), ("random", 0.3), ("gain", 0.1))]  # fmt: skip
+            evaluate.save_table(results / "looks" / f"{run['run_id']}.csv", pd.DataFrame(rows))
+        return report.localisation("laptop", "heliconius")
+
+    assert report.localisation("laptop", "heliconius").empty
+    assert report.decide_localisation(write([0.1, 0.1])) == "not run"
+    assert report.decide_localisation(write([0.1, 0.1, 0.05])) == "agrees"
+    assert report.decide_localisation(write([0.1, 0.1, -0.01])) == "cannot tell"
+    found = write([0, -0.2, -0.1])
+    assert report.decide_localisation(found) == "contradicts"
+    assert found["trained"].tolist() == [0.4] * 3 and found["random"].tolist() == [0.3] * 3
+    row = report.verdict_table("laptop").set_index("claim").loc["C7"]
+    assert row["ours"] == "0.40; 0.30" and row["verdict"] == "contradicts"
 
 
 def test_training_noise_is_what_test_images_do_not_explain(results):

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
+from seran_lib.data import drawn as drawn_module
 from seran_lib.data.drawn import draw_insect, make_species
-from seran_lib.lab import wings
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.wings import as_window, find_regions
 
@@ -26,7 +26,7 @@ def test_drawn_insects_have_the_outline_of_the_very_picture_that_was_drawn(setti
         drawn.append(hashlib.sha256(buffer.getvalue()).hexdigest())
         return drawing
 
-    monkeypatch.setattr(wings, "draw_insect", draw)
+    monkeypatch.setattr(drawn_module, "draw_insect", draw)
     dataset = open_dataset(settings)
     regions = find_regions(dataset)
     test = dataset.parts == "test"

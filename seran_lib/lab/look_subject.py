@@ -13,9 +13,8 @@ from seran_lib.data.manifest import DataError
 
 from .dataset import Dataset
 from .erase import Scenes, make_scenes
-from .localise import mean_interval
 from .profiles import Settings, pick_device
-from .stats import wilson
+from .stats import mean_interval, wilson
 from .wings import Regions
 
 COLUMNS = ("kind", "subject", "variant", "measure", "value", "low", "high", "images")

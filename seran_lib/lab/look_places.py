@@ -11,7 +11,7 @@ from seran_lib.data.augment import denormalise
 from . import explain, localise
 from .erase import erase_highest
 from .evaluate import autocast
-from .subject import Row, Subject, measured, wrong_row
+from .look_subject import Row, Subject, measured, wrong_row
 
 CAM_STAGES = (3, 4)
 ROAD_IMAGES = 80

@@ -13,7 +13,7 @@ from . import explain
 from .dataset import Dataset
 from .erase import CONTROLS, EDITS, Edit
 from .evaluate import autocast
-from .subject import Row, Subject, measured, wrong_row
+from .look_subject import Row, Subject, measured, wrong_row
 from .wings import Regions
 
 MaskEdit = Callable[[Tensor, Tensor], Tensor]  # M (N, C, h, w) and that of an image of another class -> M instead
