@@ -40,8 +40,8 @@ def test_each_step_of_the_ladder_keeps_the_steps_before_it():
     ("size", "training", "evaluation"), [(96, (64, 80, 96), 112), (224, (144, 192, 224), 256), (64, (64, 64, 64), 80)]
 )
 def test_sizes_are_multiples_of_16_the_networks_can_take(size, training, evaluation):
-    assert LADDER["sizes"].training_sizes(size) == training
-    assert LADDER["sizes"].evaluation_size(size) == evaluation
+    assert LADDER["views"].training_sizes(size) == training
+    assert LADDER["views"].evaluation_size(size) == evaluation
     assert LADDER["paper"].training_sizes(size) == (size,) and LADDER["paper"].evaluation_size(size) == size
 
 
@@ -150,7 +150,7 @@ def test_the_recipe_decides_rate_start_views_and_smoothing(settings):
 
 
 def test_training_images_grow_and_the_others_are_larger(settings, monkeypatch):
-    chosen = with_recipe(settings, "sizes", epochs=3, size=96)
+    chosen = with_recipe(settings, "views", epochs=3, size=96)
     sides = {True: [], False: []}
     build = train.build_model
 
@@ -214,7 +214,7 @@ def test_an_average_over_many_steps_by_hand():
 
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_an_interrupted_run_with_every_step_of_the_ladder_ends_with_the_same_weights(settings, monkeypatch, epoch):
-    chosen = with_recipe(settings, "average", size=96)
+    chosen = with_recipe(settings, "views", size=96)
     dataset = open_dataset(chosen)
     monkeypatch.setitem(callbacks.__dict__, "get_ema_multi_avg_fn", lambda _: slow(0.6))  # so that the past counts
     whole = weights(train.train(dataclasses.replace(chosen, out=str(chosen.folder / "whole")), dataset, CPU))
@@ -258,7 +258,7 @@ def test_a_row_names_its_recipe_and_another_recipe_is_another_run(settings):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"recipe": "best"}, ValueError, "unknown recipe 'best': choose one of paper, start, views"),
+        ({"recipe": "best"}, ValueError, "unknown recipe 'best': choose one of paper, start, sizes"),
         ({"recipe": 1}, TypeError, "recipe = 1 is int, expected str"),
         ({"recipe": "frozen"}, ValueError, "recipe 'frozen' is not for seran_d"),
         ({"model": "efficientnet_lite0"}, ValueError, "recipe 'paper' is not for efficientnet_lite0"),
