@@ -7,7 +7,6 @@ something out.
 """
 
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 
 from seran_lib.lab import ledger
 from seran_lib.lab.checkpoint import write_atomically
+from seran_lib.lab.profiles import device_name
 
 FOLDER = Path(os.environ.get("SERAN_BENCHMARKS") or Path(__file__).parent)
 RESULTS, GROWTH = "results.csv", "growth.csv"
@@ -54,16 +54,10 @@ def exponent(x: Sequence[float], y: Sequence[float]) -> float:
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
-def machine() -> str:
-    """The machine in words; half precision is fast only where its instructions are."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"CPU, {torch.get_num_threads()} threads of {os.cpu_count()}, {platform.machine()} with {capability}"
-
-
 def _keep(path: Path, columns: tuple[str, ...], keys: tuple[str, ...], row: dict[str, str]) -> None:
     """Put a row where the one with the same keys was, or at the end."""
     row = {"benchmark": Path(sys.argv[0]).stem} | row
-    row |= {"machine": machine(), "utc": ledger.now(), "git_commit": ledger.git_state()[0]}
+    row |= {"machine": device_name(torch.device("cpu")), "utc": ledger.now(), "git_commit": ledger.git_state()[0]}
     old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame(columns=columns)
     same = (old[list(keys)] == [row[key] for key in keys]).all(axis=1)
     place = same.idxmax() if same.any() else len(old)

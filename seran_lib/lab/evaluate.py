@@ -22,14 +22,18 @@ TOP = 5
 
 
 def precision(device: torch.device) -> str:
-    """The half precision the device is good at: "bf16", or "fp16" on a GPU older than Ampere (a T4, a P100)."""
+    """The quickest precision of a device: "bf16"; "fp16" on a GPU older than Ampere (a T4, a P100); "fp32" on a CPU
+    without wide vectors, where PyTorch has bfloat16 only emulated (`benchmarks/train_step.py`)."""
+    if device.type == "cpu":
+        return "bf16" if torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "SVE")) else "fp32"
     old_gpu = device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0)
     return "fp16" if old_gpu else "bf16"
 
 
 def autocast(device: torch.device) -> AbstractContextManager:
-    """Convolutions and matrix products in half precision, everything delicate in float32."""
-    return torch.autocast(device.type, dtype={"bf16": torch.bfloat16, "fp16": torch.float16}[precision(device)])
+    """Convolutions and matrix products in the device's precision, everything delicate in float32."""
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision(device))
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
 @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 import math
 import os
+import platform
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -197,12 +198,16 @@ def pick_device() -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """The device in words for the ledger: the GPU's name, or the number of CPU threads; of all processes together."""
+    """The device in words for the ledger: the GPU's name, or CPU threads and vectors; of all processes together.
+
+    The vectors decide which precision is quick (`evaluate.precision`), and how quick.
+    """
     processes = int(os.environ.get("WORLD_SIZE", 1))
     several = f"{processes} x " if processes > 1 else ""
     if device.type == "cuda":
         return several + torch.cuda.get_device_name(device)
-    return f"{several}CPU, {torch.get_num_threads()} threads of {os.cpu_count()}"
+    vectors = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
+    return f"{several}CPU, {torch.get_num_threads()} threads of {os.cpu_count()}, {vectors}"
 
 
 def profile_table() -> str:

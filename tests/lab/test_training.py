@@ -16,7 +16,7 @@ from filelock import FileLock
 from safetensors import safe_open
 
 from seran_lib.data.loaders import PackedLoader
-from seran_lib.lab import callbacks, checkpoint, experiment, ledger, train
+from seran_lib.lab import callbacks, checkpoint, evaluate, experiment, ledger, train
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.memory import Fit
 from seran_lib.lab.profiles import resolve
@@ -445,6 +445,7 @@ def test_a_forward_pass_that_fails_does_not_leave_half_precision_on(settings, mo
         return model
 
     build = train.build_model
+    monkeypatch.setattr(evaluate, "precision", lambda device: "bf16")  # whatever this machine is good at
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="out of luck"):
         patch.setattr(train, "build_model", spoilt)
         train.train(settings, data, CPU)
