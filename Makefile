@@ -52,7 +52,7 @@ test-browser: $(READY)  ## the review board in JupyterLab, driven in a real brow
 	SERAN_BROWSER=1 $(BIN)/python -m pytest tests/browser
 
 bench: $(READY)  ## speed as ratios, with a figure; run nothing else meanwhile (some 20 minutes)
-	for script in train_step compiled rivals inference data_path memory growth fetch figure; do \
+	for script in train_step precision compiled rivals inference data_path memory growth fetch figure; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; done
 	$(BIN)/python -m seran_lib.lab.table
 

@@ -23,6 +23,7 @@ from seran_lib.nets import list_models
 # How the rows of a benchmark begin, and the heading that says it for them.
 HEADINGS = {
     ("train_step", "training "): "Training, against {}",
+    ("precision", "training "): "Training, against {}",
     ("compiled", "training compiled "): "Training compiled, against {}",
     ("rivals", "training "): "Training, against {}",
     ("inference", "latency of "): "Latency of one image, against {}",

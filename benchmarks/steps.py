@@ -30,24 +30,32 @@ def network(name: str, *, width: float = 1.0, classes: int = CLASSES, ours: bool
 
 
 def half_precision(ours: bool) -> contextlib.AbstractContextManager:
-    """The context of a forward pass: half precision, or float32."""
+    """The context of a forward pass: half precision where the device is quick at it, or float32."""
     return autocast(CPU) if ours else contextlib.nullcontext()
 
 
 def training_step(
-    model: nn.Module, *, batch: int, size: int, classes: int = CLASSES, ours: bool = True, compiled: bool = False
+    model: nn.Module,
+    *,
+    batch: int,
+    size: int,
+    classes: int = CLASSES,
+    ours: bool = True,
+    compiled: bool = False,
+    forward_in: Callable[[], contextlib.AbstractContextManager] | None = None,
 ) -> Callable[[], None]:
     """A function that takes one step with AdamW on the same `batch` random images of `size` pixels.
 
-    Ours has half precision and the fused optimiser; otherwise all is PyTorch's default.
+    Ours has the fused optimiser and half precision, or the context `forward_in`; otherwise all is PyTorch's default.
     """
+    forward_in = forward_in or (lambda: half_precision(ours))
     model.train()
     forward = torch.compile(model) if compiled else model
     optimiser = torch.optim.AdamW(model.parameters(), fused=ours or None)
     images, targets = torch.randn(batch, 3, size, size), torch.randint(0, classes, (batch,))
 
     def step() -> None:
-        with half_precision(ours):
+        with forward_in():
             scores = forward(images)
         nn.functional.cross_entropy(scores.float(), targets).backward()
         optimiser.step()
@@ -56,7 +64,7 @@ def training_step(
     return step
 
 
-def laptop_step(name: str, **ways: bool) -> Callable[[], None]:
+def laptop_step(name: str, **ways: object) -> Callable[[], None]:
     """A training step of a model at the scale of the laptop profile."""
     model = network(name, width=LAPTOP.width, ours=ways.get("ours", True))
     return training_step(model, batch=LAPTOP.batch, size=LAPTOP.size, **ways)

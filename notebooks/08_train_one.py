@@ -220,7 +220,8 @@ if len(wrong):
 #
 # - The paper does not name its number of epochs, batch, schedule or dropout rate; ours are in the table above.
 # - Images of one animal are never split between training and test. The paper split at random by image.
-# - We train in half precision (bfloat16, or float16 with loss scaling on older GPUs); the paper's GPU could not.
+# - We train in half precision (bfloat16, or float16 with loss scaling on older GPUs), except on CPUs that only emulate
+#   it; the paper's GPU could not.
 #
 # ## Questions
 #

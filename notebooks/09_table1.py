@@ -52,7 +52,7 @@ from IPython.display import Markdown
 from matplotlib import pyplot as plt
 from scipy.stats import t as student
 
-from seran_lib.lab import protocol, report, stats, verdicts
+from seran_lib.lab import claims, protocol, report, stats, verdicts
 from seran_lib.lab.evidence import command
 from seran_lib.lab.figures import save, use_book_style
 from seran_lib.lab.notebook import finish, show_source, show_table
@@ -128,7 +128,7 @@ plt.show()
 # the protocol calls alike. A missing bar is a contrast with fewer than three seeds.
 
 # %%
-verdict = report.verdict_table(shown)
+verdict = claims.verdict_table(shown)
 show_table(verdict[verdict["claim"].isin(["T1", "C3", "C4", "C5"])].set_index("claim"))
 
 # %% [markdown]
@@ -242,7 +242,7 @@ if len(rows):
 # The verdicts of all claims, counted by contrast, as the ledger has them today:
 
 # %%
-show_table(report.summary(shown))
+show_table(claims.summary(shown))
 
 # %% [markdown]
 # - Two cores can train small networks for few epochs several times. That is enough to see large effects and to measure

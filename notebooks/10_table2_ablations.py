@@ -51,7 +51,7 @@ epochs: int = 0  # zero means the number the profile names
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from seran_lib.lab import protocol, report, result_plots, stats, verdicts
+from seran_lib.lab import claims, protocol, report, result_plots, stats, verdicts
 from seran_lib.lab.evaluate import fit_temperature
 from seran_lib.lab.figures import save, use_book_style
 from seran_lib.lab.notebook import finish, show_source, show_table
@@ -101,7 +101,7 @@ plt.show()
 # orange the paper, with the noise of its 5,119 validation images. The grey band is a tie.
 
 # %%
-verdict = report.verdict_table(shown)
+verdict = claims.verdict_table(shown)
 show_table(verdict[verdict["claim"].isin(["C1", "C2", "C3"])].set_index("claim"))
 
 # %% [markdown]
@@ -233,7 +233,7 @@ show_table(report.separations(shown))
 # The verdicts of all claims, counted by contrast, as the ledger has them today:
 
 # %%
-show_table(report.summary(shown))
+show_table(claims.summary(shown))
 
 # %% [markdown]
 # - An ablation compares two trained networks, so it has the noise of two trainings. The paper's Table 2 has one of each.

@@ -48,7 +48,7 @@ import dataclasses
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from seran_lib.lab import erase, explain, localise, look_plots, report, stats, verdicts
+from seran_lib.lab import claims, erase, explain, localise, look_plots, stats, verdicts
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.evidence import trained_network
 from seran_lib.lab.experiment import run
@@ -200,12 +200,12 @@ for name, table in tables.items():
 # where it does so for none, and three seeds are needed for either word.
 
 # %%
-show_source(report.decide_localisation)
+show_source(claims.decide_localisation)
 
 # %%
-gains = report.localisation("laptop", "heliconius")
+gains = claims.localisation("laptop", "heliconius")
 show_table(gains.round(3).rename_axis("pointing game, run"))
-print(f"C7: {report.decide_localisation(gains)}")
+print(f"C7: {claims.decide_localisation(gains)}")
 
 # %% [markdown]
 # Why are random masks no worse than they are? A convolution that answers to dark or to edges answers to the insect,

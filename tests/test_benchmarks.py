@@ -78,10 +78,11 @@ def test_median_of_actions_that_take_turns_after_a_warm_up(monkeypatch):
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_a_training_step_is_taken_in_the_precision_and_layout_it_is_reported_for(ours):
+def test_a_training_step_is_taken_in_the_precision_and_layout_it_is_reported_for(ours, monkeypatch):
     import steps
     import torch
 
+    monkeypatch.setattr("seran_lib.lab.evaluate.precision", lambda device: "bf16")
     model = steps.network("seran_d", width=1 / 8, classes=3, ours=ours)
     before = model.classifier.weight.clone()
     seen = []

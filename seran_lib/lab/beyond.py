@@ -1,8 +1,9 @@
 """What better recipes and pretrained weights reached, from the ledger, and whether that is the goal set beforehand.
 
 The goal, written down before the runs: on every set of photographs, after training no longer than SERAN-D as in the
-paper, less than half its test error from random weights and less than a quarter with pretrained ones. "No longer"
-allows for the unsteadiness of clocks (`SLACK`). Which way is judged is decided by validation images; the rest follows
+paper, less than half its test error from random weights and less than a quarter with pretrained ones. Times are
+compared with SERAN-D's on the same kind of device and in the same precision only, and "no longer" allows for the
+unsteadiness of clocks (`SLACK`). Which way is judged is decided by validation images; the rest follows
 `protocol.py`: errors are compared by their ratio, in a block design over seeds, and McNemar's test stands beside it.
 """
 
@@ -62,6 +63,8 @@ def ways() -> list[Way]:
 
 
 BASE = ways()[0]
+# Whose seconds are "as long as SERAN-D trains": start and weight decay change nothing of what a step computes.
+AS_LONG = tuple(BASE._replace(recipe=recipe).name for recipe in ("paper", "start"))
 
 
 def way_rows(profile: str, data: str) -> pd.DataFrame:
@@ -79,13 +82,19 @@ def way_rows(profile: str, data: str) -> pd.DataFrame:
 
 def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a way, in order: seeds, error and its standard deviation over seeds, valid_error, macro (percent),
-    minutes of training, and SERAN-D's error as a multiple of this one's with its 95 % interval (times, low, high).
+    minutes of training and their multiple of SERAN-D's (effort), and SERAN-D's error as a multiple of this one's with
+    its 95 % interval (times, low, high).
 
-    The multiple is missing where either has not been run, and its interval where no model has two seeds.
+    The effort is missing where SERAN-D was not trained on such a device. The multiple of the error is missing where
+    either has not been run, and its interval where no model has two seeds.
     """
-    table = rows.groupby("model").agg(
+    alike = ["device", "precision"]
+    as_long = rows[rows["model"].isin(AS_LONG)].groupby(alike)["seconds"].mean().rename("as_long")
+    rows = rows.join(as_long, on=alike)
+    table = rows.assign(effort=rows["seconds"] / rows["as_long"]).groupby("model").agg(
         seeds=("seed", "nunique"), error=("test_top1_error", "mean"), sd=("test_top1_error", "std"),
         valid_error=("valid_top1_error", "mean"), macro=("test_macro_error", "mean"), seconds=("seconds", "mean"),
+        effort=("effort", "mean"),
     )  # fmt: skip
     table = table.reindex([way.name for way in ways()]).rename_axis("way")
     table["minutes"] = table.pop("seconds") / 60
@@ -104,24 +113,25 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
 def goal_table(table: pd.DataFrame) -> pd.DataFrame:
     """One row a goal: the way that is judged, its multiple with interval, what is asked, and the verdict.
 
-    Of the ways of its kind with another recipe than the paper's that were run with enough seeds and took no longer than
-    SERAN-D, the one with the lowest validation error is judged: "reached" where the interval lies above what is asked,
-    "not reached" where it lies below, "cannot tell" otherwise. Where none is left it is "not run", or "none in time".
+    Of the ways of its kind with another recipe than the paper's that were run with enough seeds, on devices where
+    SERAN-D was timed, and took no longer, the one with the lowest validation error is judged: "reached" where the
+    interval lies above what is asked, "not reached" where it lies below, "cannot tell" otherwise. Where none is left it
+    is "not run", or "none in time".
     """
-    enough = table[table["seeds"] >= SEEDS_NEEDED].dropna(subset="low")
+    enough = table[table["seeds"] >= SEEDS_NEEDED].dropna(subset=["low", "effort"])
     kinds = pd.Series({way.name: way.kind if way.recipe != "paper" else "" for way in ways()})
     verdict = {}
     for goal, asked in GOALS.items():
         run = enough[kinds[enough.index] == goal]
-        mine = run[run["minutes"] <= SLACK * table.loc[BASE.name, "minutes"]]
+        mine = run[run["effort"] <= SLACK]
         if mine.empty:
             verdict[goal] = {"judged": "", "asked": asked, "verdict": NOT_RUN if run.empty else "none in time"}
             continue
         best = mine.loc[mine["valid_error"].idxmin()]
         said = "reached" if best["low"] > asked else "not reached" if best["high"] < asked else verdicts.CANNOT_TELL
-        numbers = {name: best[name] for name in ("times", "low", "high", "minutes")}
+        numbers = {name: best[name] for name in ("times", "low", "high", "effort")}
         verdict[goal] = {"judged": best.name, "asked": asked, **numbers, "verdict": said}
-    columns = ["judged", "asked", "times", "low", "high", "minutes", "verdict"]
+    columns = ["judged", "asked", "times", "low", "high", "effort", "verdict"]
     return pd.DataFrame.from_dict(verdict, orient="index").reindex(columns=columns).rename_axis("goal")
 
 
@@ -145,7 +155,7 @@ def errors_by_familiarity(rows: pd.DataFrame) -> pd.DataFrame:
 def plot_ways(tables: dict[str, pd.DataFrame]) -> Figure:
     """How many times fewer errors than SERAN-D each way makes, a panel a data set, with the goals as lines.
 
-    Bars are 95 % intervals; error and minutes stand beside each point.
+    Bars are 95 % intervals; error and effort stand beside each point.
     """
     names = [way.name for way in ways()][::-1]
     colours = {name: COLOURS["other"] for name in names}
@@ -163,7 +173,8 @@ def plot_ways(tables: dict[str, pd.DataFrame]) -> Figure:
             if row["seeds"]:
                 axis.plot(row["times"], place, "o", color=colours[name], markersize=6)
                 axis.plot([row["low"], row["high"]], [place, place], color=colours[name], linewidth=1.8)
-            said = f"{row['error']:.1f} %, {row['minutes']:.0f} min" if row["seeds"] else NOT_RUN
+            effort = f", {row['effort']:.1f} of its time" if pd.notna(row["effort"]) else ""
+            said = f"{row['error']:.1f} %{effort}" if row["seeds"] else NOT_RUN
             axis.annotate(said, (right, place), (7, 0), textcoords="offset points", va="center", fontsize=11,
                           color=colours[name] if row["seeds"] else COLOURS["other"],
                           bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip

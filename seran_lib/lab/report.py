@@ -16,9 +16,8 @@ from seran_lib.nets import create_model, describe
 from seran_lib.paths import RESULTS
 
 from . import result_plots, stats, verdicts
-from .look import read_looks
 from .profiles import PROFILES, TABLE1
-from .protocol import CLAIMS, CONTRASTS, CURVES, RATES_SET, SEEDS_NEEDED, STUDIES, Contrast
+from .protocol import CONTRASTS, CURVES, RATES_SET, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import FOLDER as UNKNOWNS
 from .unknowns import separation
 
@@ -181,90 +180,8 @@ FIGURES = MappingProxyType(
 )
 
 
-def verdict_table(profile: str) -> pd.DataFrame:
-    """Every claim with its verdict on each data set: of each contrast, or of the special rule of C5, C6 and C8."""
-    tables = contrasts(profile)
-    rows = []
-    for data, table in tables.items():
-        for row in table.itertuples():
-            relation = "like" if row.tie else "worse than"
-            what = f"{result_plots.name(row.worse)} {relation} {result_plots.name(row.better)}"
-            rows.append([row.claim, what, data, _interval(row.paper, row.paper_low, row.paper_high),
-                         _interval(row.ours, row.low, row.high), row.verdict])  # fmt: skip
-        rows += [[claim, what, data, "", *_ratio(ratio)] for claim, what, ratio in _changes(profile, data)]
-        rows += _overfitting(profile, data)
-        rows += _localisation(profile, data)
-    table = pd.DataFrame(rows, columns=["claim", "contrast", "data", "paper", "ours", "verdict"])
-    order = {claim: place for place, claim in enumerate(CLAIMS)}
-    return table.sort_values(["claim", "contrast"], key=lambda column: column.map(order).fillna(0), kind="stable",
-                             ignore_index=True)  # fmt: skip
-
-
-def _changes(profile: str, data: str) -> list[tuple[str, str, stats.Ratio | None]]:
-    """The ratios of ratios of C5 and C8 that the protocol asks of a data set."""
-    tables = verdicts.study_rows("tables", profile, data)
-    changes = []
-    if data in STUDIES["long"].sets:
-        long = verdicts.study_rows("long", profile, data)
-        what = "ResNet-101 / SERAN-D at 8 over that at 32 epochs"
-        changes.append(("C5", what, verdicts.change_of_ratio(tables, long, "resnet101", "seran_d")))
-    if data in STUDIES["few_images"].sets:
-        few = verdicts.study_rows("few_images", profile, data)
-        what = "ResNet-101 / SERAN-D with 20 over that with all images"
-        changes.append(("C5", what, verdicts.change_of_ratio(few, tables, "resnet101", "seran_d")))
-    what = "no SE / SERAN-D within look-alikes over that elsewhere"
-    return [*changes, ("C8", what, verdicts.look_alike_ratio(verdicts.look_alike_errors(tables, data)))]
-
-
-def _overfitting(profile: str, data: str) -> list[list[str]]:
-    """C6: the last validation loss over the lowest, in the mean over seeds, without attention and with it alone."""
-    if data not in STUDIES["long"].sets:
-        return []
-    table = verdicts.overfitting(verdicts.study_rows("long", profile, data))
-    runs = {model: table[table["model"] == model] for model in ("seran_d_no_attention", "seran_d_no_se")}
-    row = ["C6", "last over lowest validation loss: no attention; attention alone", data, ""]
-    if min(map(len, runs.values())) < SEEDS_NEEDED:
-        return [[*row, "", verdicts.NOT_RUN]]
-    rises = [(mine["last"] / mine["lowest"]).mean() for mine in runs.values()]
-    over = [rise > 1 + verdicts.RISE for rise in rises]
-    verdict = verdicts.AGREES if over == [True, False] else verdicts.CONTRADICTS
-    return [[*row, "; ".join(f"{rise:.2f}" for rise in rises), verdict]]
-
-
-def localisation(profile: str, data: str) -> pd.DataFrame:
-    """How often the highest pixel of SERAN-D's masks is on the insect (shares, mean over its masks), a row a run:
-    trained, random (weights), gain and its 95 % interval over the images (low, high). From `results/looks`."""
-    rows, looks = verdicts.study_rows("tables", profile, data), read_looks()
-    looks = looks[looks["run_id"].isin(rows.loc[rows["model"] == "seran_d", "run_id"])]
-    looks = looks[(looks["subject"] == "all masks") & (looks["measure"] == "pointing")]
-    by_variant = {name: looks[looks["variant"] == name].set_index("run_id") for name in ("trained", "random", "gain")}
-    values = {name: mine["value"] for name, mine in by_variant.items()}
-    return pd.DataFrame(values | {bound: by_variant["gain"][bound] for bound in ("low", "high")})
-
-
-def decide_localisation(found: pd.DataFrame) -> str:
-    """C7: agrees where the gain's interval lies above 0 for every seed, contradicts where it does so for none."""
-    if len(found) < SEEDS_NEEDED:
-        return verdicts.NOT_RUN
-    above = found["low"] > 0
-    return verdicts.AGREES if above.all() else verdicts.CANNOT_TELL if above.any() else verdicts.CONTRADICTS
-
-
-def _localisation(profile: str, data: str) -> list[list[str]]:
-    found = localisation(profile, data)
-    if found.empty:  # nobody looked; field photographs have no outlines to look with
-        return []
-    ours = f"{found['trained'].mean():.2f}; {found['random'].mean():.2f}"
-    what = "pointing game, share on the insect: trained masks; random weights"
-    return [["C7", what, data, "", ours, decide_localisation(found)]]
-
-
-def _ratio(ratio: stats.Ratio | None) -> list[str]:
-    text = "" if ratio is None else _interval(ratio.ratio, ratio.low, ratio.high)
-    return [text, verdicts.decide_change(ratio)]
-
-
-def _interval(middle: float, low: float, high: float) -> str:
+def interval(middle: float, low: float, high: float) -> str:
+    """A number with its interval as tables print it; empty where there is none."""
     return "" if pd.isna(middle) else f"{middle:.2f} [{low:.2f}, {high:.2f}]"
 
 
@@ -319,7 +236,7 @@ def paper_with_noise(profile: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
     for contrast in chosen:
         ratios = {name: verdicts.paper_ratio(contrast, noise) for name, noise in noises.items()}
         cells = {
-            name: _interval(r.ratio, r.low, r.high) + (", not resolved" if r.low <= 1 else "")
+            name: interval(r.ratio, r.low, r.high) + (", not resolved" if r.low <= 1 else "")
             for name, r in ratios.items()
         }
         table.append(
@@ -353,7 +270,7 @@ def beside_usual(profile: str, study: str, data: str) -> pd.DataFrame:
     for model in [model for model in STUDIES[study].models if model in seeds.index]:
         means = [rows.loc[rows["model"] == model, "test_top1_error"].mean() for rows in (usual, shared)]
         ratio = design.ratio(f"{model}_c", f"{model}_u") if design and seeds[model] >= SEEDS_NEEDED else None
-        text = _interval(ratio.ratio, ratio.low, ratio.high) if ratio else ""
+        text = interval(ratio.ratio, ratio.low, ratio.high) if ratio else ""
         table.append([result_plots.name(model), seeds[model], *means, text])
     return pd.DataFrame(table, columns=["model", "seeds", "usual", "changed", "ratio"]).set_index("model").round(2)
 
@@ -364,17 +281,6 @@ def rates(profile: str) -> pd.DataFrame:
     table = rows.pivot_table(index="model", columns="lr", values="valid_top1_error").reindex(STUDIES["rates"].models)
     table = table.dropna(how="all").round(2).assign(chosen=pd.Series(verdicts.own_rates(profile), dtype=float))
     return table.rename(index=result_plots.name, columns=str)
-
-
-def summary(profile: str) -> pd.DataFrame:
-    """A row a claim: what it says, and a column a data set with how many of its contrasts have which verdict."""
-    table, rows = verdict_table(profile), {}
-    for claim in table["claim"].unique():
-        rows[claim] = {"says": CLAIMS[claim].says}
-        for data, mine in table[table["claim"] == claim].groupby("data", sort=False):
-            counts = mine["verdict"].value_counts(sort=False)
-            rows[claim][data] = ", ".join(f"{verdict} ({n})" for verdict, n in counts.items())
-    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def grid_runs(profile: str) -> pd.DataFrame:

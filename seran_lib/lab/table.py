@@ -16,7 +16,7 @@ from seran_lib import paper
 from seran_lib.nets import list_models
 from seran_lib.paths import FIGURES, RESULTS, ROOT
 
-from . import evidence, figures, ledger, report, verdicts
+from . import claims, evidence, figures, ledger, report, verdicts
 from .profiles import PROFILES, TABLE1, TABLE2, profile_table
 from .protocol import EPOCHS
 
@@ -73,7 +73,7 @@ def results_block(profile: str) -> str:
         for data, first in rows.drop_duplicates("data").set_index("data").iterrows()
     )
     verdict_lines = ["| claim | contrast | data | paper | ours | verdict |", "|---|---|---|---|---|---|"]
-    verdict_lines += [f"| {' | '.join(row)} |" for row in report.verdict_table(profile).itertuples(index=False)]
+    verdict_lines += [f"| {' | '.join(row)} |" for row in claims.verdict_table(profile).itertuples(index=False)]
     return "\n\n".join(
         [
             f"Profile `{profile}`, {EPOCHS} epochs. {sets}.",

@@ -26,7 +26,7 @@ def book(tmp_path, monkeypatch):
             "model": way.model, "recipe": way.recipe, "epochs": way.epochs, "seed": seed, "wiring": "paper",
             "images_per_class": 0, "test": IMAGES,
             "test_top1_error": 100 * wrong / IMAGES, "valid_top1_error": valid or 100 * wrong / IMAGES,
-            "test_macro_error": 50.0, "seconds": 60 * minutes,
+            "test_macro_error": 50.0, "seconds": 60 * minutes, "device": "a CPU", "precision": "bf16",
         }  # fmt: skip
         ledger.append(tmp_path, row | usual("laptop", way.model, way.recipe) | other)
         labels = labels or ["monarch"] * IMAGES
@@ -68,7 +68,7 @@ def test_a_third_of_the_errors_reaches_two_and_not_four(book):
     table = beyond.comparison(rows())
     assert table.loc[SCRATCH, "times"] == pytest.approx(300.5 / 100.5, rel=0.01)
     assert 2.9 < table.loc[SCRATCH, "low"] <= table.loc[SCRATCH, "high"] < 3.1
-    assert table.loc["seran_d, paper", ["error", "times", "minutes"]].tolist() == [30, 1, 10]
+    assert table.loc["seran_d, paper", ["error", "times", "minutes", "effort"]].tolist() == [30, 1, 10, 1]
     assert beyond.goal_table(table)["verdict"].tolist() == ["reached", "not reached"]
 
 
@@ -93,6 +93,19 @@ def test_who_took_longer_is_not_judged_and_validation_chooses(book):
     assert verdicts_now["verdict"].tolist() == ["reached", "none in time"]
 
 
+def test_times_are_compared_on_the_same_kind_of_device_only(book):
+    three_seeds(book, "seran_d, paper", 300)
+    other = {"device": "a slower CPU", "precision": "fp32"}
+    three_seeds(book, SCRATCH, 100, minutes=32, **other)
+    table = beyond.comparison(rows())
+    assert np.isnan(table.loc[SCRATCH, "effort"])
+    assert beyond.goal_table(table)["verdict"].tolist() == ["not run", "not run"]
+    three_seeds(book, "seran_d, start", 150, minutes=30, **other)  # the same steps as by the paper's recipe
+    table = beyond.comparison(rows())
+    assert table.loc[[SCRATCH, "seran_d, start"], "effort"].tolist() == pytest.approx([32 / 30, 1.0])
+    assert beyond.goal_table(table)["judged"].tolist() == [SCRATCH, ""]
+
+
 def test_paired_tests_by_hand(book):
     book("seran_d, paper", 0, 12)
     book(SCRATCH, 0, 2)  # of the same images: ten are won, none is lost
@@ -113,7 +126,7 @@ def test_the_figure_says_what_was_not_run(book):
     three_seeds(book, SCRATCH, 100)
     figure = beyond.plot_ways({"butterfly100": beyond.comparison(rows())})
     said = [text.get_text() for text in figure.axes[0].texts]
-    assert said.count("not run") == 11 and "30.0 %, 10 min" in said and "10.0 %, 10 min" in said
+    assert said.count("not run") == 11 and "30.0 %, 1.0 of its time" in said and "10.0 %, 1.0 of its time" in said
     plt.close(figure)
 
 

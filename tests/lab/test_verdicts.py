@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot as plt
 from simulated import LABELS, add_runs
 
-from seran_lib.lab import evaluate, evidence, figures, look, protocol, report, stats, table, verdicts
+from seran_lib.lab import claims, evaluate, evidence, figures, look, protocol, report, stats, table, verdicts
 from seran_lib.lab.profiles import PROFILES, resolve
 from seran_lib.lab.protocol import CONTRASTS, CURVES, STUDIES, Contrast
 
@@ -141,7 +141,7 @@ def test_overfitting_looks_at_the_last_loss_against_the_lowest(whole):
     losses = verdicts.overfitting(rows_of(study="long")).set_index("model")
     assert (losses.loc["seran_d_no_attention", "last"] > 1.05 * losses.loc["seran_d_no_attention", "lowest"]).all()
     assert (losses.loc["seran_d_no_se", "at_epoch"] == 32).all()
-    assert report.verdict_table("laptop").set_index("claim").loc["C6", "verdict"] == "agrees"
+    assert claims.verdict_table("laptop").set_index("claim").loc["C6", "verdict"] == "agrees"
 
 
 def test_masks_are_judged_by_every_seed(results):
@@ -153,16 +153,16 @@ def test_masks_are_judged_by_every_seed(results):
             rows = [run | {"variant": v, "value": x, "low": low, "high": 1.0} for v, x in
                     (("trained", 0.4), ("random", 0.3), ("gain", 0.1))]  # fmt: skip
             evaluate.save_table(results / "looks" / f"{run['run_id']}.csv", pd.DataFrame(rows))
-        return report.localisation("laptop", "heliconius")
+        return claims.localisation("laptop", "heliconius")
 
-    assert report.localisation("laptop", "heliconius").empty
-    assert report.decide_localisation(write([0.1, 0.1])) == "not run"
-    assert report.decide_localisation(write([0.1, 0.1, 0.05])) == "agrees"
-    assert report.decide_localisation(write([0.1, 0.1, -0.01])) == "cannot tell"
+    assert claims.localisation("laptop", "heliconius").empty
+    assert claims.decide_localisation(write([0.1, 0.1])) == "not run"
+    assert claims.decide_localisation(write([0.1, 0.1, 0.05])) == "agrees"
+    assert claims.decide_localisation(write([0.1, 0.1, -0.01])) == "cannot tell"
     found = write([0, -0.2, -0.1])
-    assert report.decide_localisation(found) == "contradicts"
+    assert claims.decide_localisation(found) == "contradicts"
     assert found["trained"].tolist() == [0.4] * 3 and found["random"].tolist() == [0.3] * 3
-    row = report.verdict_table("laptop").set_index("claim").loc["C7"]
+    row = claims.verdict_table("laptop").set_index("claim").loc["C7"]
     assert row["ours"] == "0.40; 0.30" and row["verdict"] == "contradicts"
 
 
@@ -248,7 +248,7 @@ def test_everything_is_shown_however_little_was_run(results, models, study):
     for draw in report.FIGURES.values() if report.sets("laptop") else ():
         assert draw("laptop").axes
     assert table.results_block("laptop").count("not run") >= 1
-    summary = report.summary("laptop")
+    summary = claims.summary("laptop")
     assert summary.empty or summary["heliconius"].str.contains("not run").all()
     for tables in (report.seeds_needed, report.rates, report.separations):
         tables("laptop")
