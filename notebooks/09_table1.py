@@ -202,6 +202,12 @@ show_table(verdict[verdict["claim"] == "C5"].set_index("claim"))
 show_table(report.rates(shown))
 
 # %% [markdown]
+# Each network at its own rate, over all seeds, against the rate that all share in the tables:
+
+# %%
+show_table(report.beside_usual(shown, "tuned", "heliconius"))
+
+# %% [markdown]
 # Residual branches that start at zero, as today's libraries do, against the plain start of 2019:
 
 # %%

@@ -15,6 +15,7 @@ from .dataset import Dataset
 from .experiment import WEIGHTS
 from .profiles import Settings, resolve, usual
 from .train import build_model
+from .transfer import LinearProbe
 
 CHOICES = ("model", "recipe", "seed", "epochs", "init", "wiring", "lr", "images_per_class")
 
@@ -42,8 +43,11 @@ def trained_network(settings: Settings, dataset: Dataset, device: torch.device) 
             f"the weights of {settings.run_id} are not on this machine: weights are not kept in the repository",
             "Train the run again; results/README.md has its command.",
         )
+    weights = load_file(path, device=str(device))
     model = build_model(settings, len(dataset.classes), device)
-    model.load_state_dict(load_file(path, device=str(device)))
+    if settings.recipe == "frozen":
+        model.classifier = LinearProbe(*(weights[f"classifier.{name}"] for name in ("weight", "bias", "mean", "scale")))
+    model.load_state_dict(weights)
     return model.eval()
 
 

@@ -5,6 +5,7 @@
 
 import contextlib
 import math
+import re
 from collections.abc import Sequence
 from types import MappingProxyType
 
@@ -137,30 +138,36 @@ def reliability(profile: str) -> Figure:
 
 
 def unknowns(profile: str) -> Figure:
-    """How sure SERAN-D is of test images and of images of none of its classes, over all seeds."""
-    pairs = [pair for _, model, pair in _answers_to_unknowns(profile) if model == "seran_d"]
-    if not pairs:
+    """How sure SERAN-D is of test images and of images of none of its classes, over all seeds: by the paper's recipe,
+    or by the first of the others whose weights have answered."""
+    found = _answers_to_unknowns(profile)
+    named = [(data, way) for data, way, _ in found if way.startswith("seran_d-")]
+    if not named:
         return result_plots.not_run()
+    pairs = [pair for data, way, pair in found if (data, way) == named[0]]
     known, unknown = (pd.concat(tables) for tables in zip(*pairs, strict=True))
-    return result_plots.plot_unknowns(known, unknown, "SERAN-D, heliconius: as trained, all seeds")
+    return result_plots.plot_unknowns(known, unknown, f"{named[0][1]}, {named[0][0]}: {len(pairs)} seeds")
 
 
 def separations(profile: str) -> pd.DataFrame:
-    """How well each model's probability tells unknown images from test images: area under the ROC curve, by seed."""
-    table = [[data_name, model, separation(*pair)] for data_name, model, pair in _answers_to_unknowns(profile)]
-    areas = pd.DataFrame(table, columns=["data", "model", "area"]).groupby(["data", "model"])["area"]
-    summary = areas.agg(seeds="size", mean="mean", lowest="min", highest="max").round(3).reset_index("model")
-    return summary.assign(model=summary["model"].map(result_plots.name))
+    """How well a network's probability tells unknown images from test images: area under the ROC curve, by seed."""
+    table = [[data_name, way, separation(*pair)] for data_name, way, pair in _answers_to_unknowns(profile)]
+    areas = pd.DataFrame(table, columns=["data", "network", "area"]).groupby(["data", "network"], sort=False)["area"]
+    return areas.agg(seeds="size", mean="mean", lowest="min", highest="max").round(3).reset_index("network")
 
 
 def _answers_to_unknowns(profile: str) -> list[tuple[str, str, tuple[pd.DataFrame, pd.DataFrame]]]:
-    """(data set, model, (answers to test images, to unknown images)) of every run that has both."""
+    """(data set, what was trained, (answers to test images, to unknown images)) of every run that has both."""
     return [
-        (data, row.model, (verdicts.predictions(row.run_id), pd.read_csv(path)))
-        for data, rows in sets(profile).items()
-        for row in rows.itertuples()
+        (row.data, _way(row), (verdicts.predictions(row.run_id), pd.read_csv(path)))
+        for row in grid_runs(profile).itertuples()
         if (path := RESULTS / UNKNOWNS / f"{row.run_id}.csv.gz").exists()
     ]
+
+
+def _way(row: tuple) -> str:
+    """A run's name without data set, profile and seed."""
+    return re.sub(r"-s\d+(?=-|$)", "", row.run_id.removeprefix(f"{row.data}-{row.profile}-"))
 
 
 FIGURES = MappingProxyType(

@@ -34,16 +34,21 @@ class LinearProbe(nn.Module):
     scikit-learn's numbers: half precision would round scores that differ little to the same.
     """
 
-    def __init__(self, scaler: StandardScaler, regression: LogisticRegression):
+    def __init__(self, weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor):
         super().__init__()
+        self.weight, self.bias = nn.Parameter(weight.float()), nn.Parameter(bias.float())
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("scale", scale.float())
+
+    @classmethod
+    def of(cls, scaler: StandardScaler, regression: LogisticRegression) -> "LinearProbe":
+        """What scikit-learn has fitted."""
         # Of two classes scikit-learn keeps one row of weights, the log-odds of the second.
         two = len(regression.classes_) == 2
         weights, bias = regression.coef_, regression.intercept_
         weights = np.concatenate([0 * weights, weights]) if two else weights
         bias = np.concatenate([0 * bias, bias]) if two else bias
-        self.weight, self.bias = (nn.Parameter(torch.tensor(value).float()) for value in (weights, bias))
-        self.register_buffer("mean", torch.tensor(scaler.mean_).float())
-        self.register_buffer("scale", torch.tensor(scaler.scale_).float())
+        return cls(*map(torch.tensor, (weights, bias, scaler.mean_, scaler.scale_)))
 
     def forward(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
@@ -83,7 +88,7 @@ def fit_frozen(settings: Settings, dataset: Dataset, device: torch.device) -> Tr
     rows, probes = [], []
     for strength in STRENGTHS:
         regression.set_params(C=strength).fit(scaler.transform(features["train"]), targets["train"])
-        probes.append(LinearProbe(scaler, regression))
+        probes.append(LinearProbe.of(scaler, regression))
         with torch.no_grad():
             measured = measure(probes[-1](torch.from_numpy(features["valid"])).numpy(), targets["valid"])
         took, began = time.perf_counter() - began, time.perf_counter()

@@ -25,6 +25,7 @@ from .evaluate import predict, save_table
 from .evidence import settings_of, trained_network
 from .experiment import WEIGHTS
 from .profiles import PROFILES, Settings, pick_device
+from .recipes import RECIPES
 
 FOLDER = "unknowns"  # below results/
 
@@ -40,12 +41,13 @@ def answer(settings: Settings, dataset: Dataset, images: pd.DataFrame, temperatu
 
     Raises DataError where its weights are not on this machine.
     """
-    device = pick_device()
+    device, recipe = pick_device(), RECIPES[settings.recipe]
+    size = recipe.evaluation_size(settings.size)
     packed = pack(dataset.folder, images, size=settings.size, cache=CACHE)
     rows = np.arange(len(images))
-    loader = PackedLoader(packed, rows, np.zeros(len(rows), dtype=np.int64), size=settings.size, batch=settings.batch,
+    loader = PackedLoader(packed, rows, np.zeros(len(rows), dtype=np.int64), size=size, batch=settings.batch,
                           training=False, seed=settings.seed, device=device)  # fmt: skip
-    scores = predict(trained_network(settings, dataset, device), loader).astype(float)
+    scores = predict(trained_network(settings, dataset, device), loader, mirrored=recipe.flip).astype(float)
     return pd.DataFrame(
         {
             "image_id": images["image_id"],

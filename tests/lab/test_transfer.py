@@ -32,7 +32,7 @@ def test_the_last_layer_says_what_scikit_learn_says(classes):
     targets = np.arange(60) % classes
     scaler = StandardScaler().fit(features)
     regression = LogisticRegression().fit(scaler.transform(features), targets)
-    probe = transfer.LinearProbe(scaler, regression)
+    probe = transfer.LinearProbe.of(scaler, regression)
     with torch.autocast("cpu", torch.bfloat16):
         scores = probe(torch.from_numpy(features).float())
     assert scores.dtype == torch.float32 and scores.shape == (60, classes)

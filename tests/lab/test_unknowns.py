@@ -9,6 +9,7 @@ import pytest
 from seran_lib.data.manifest import DataError, read_manifest
 from seran_lib.lab import evidence, experiment, ledger, unknowns
 from seran_lib.lab.dataset import open_dataset
+from seran_lib.lab.profiles import resolve
 
 
 def test_unknown_images_have_another_label_or_none_and_no_conflict():
@@ -42,6 +43,17 @@ def test_the_trained_network_answers_and_its_weights_are_those_of_the_run(traine
     assert answers["predicted"].tolist() == kept["predicted"].tolist()
     assert np.allclose(answers["probability"], kept["probability"], rtol=1e-4)
     assert np.allclose(answers["calibrated"], kept["calibrated"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(("model", "recipe"), [("seran", "views"), ("efficientnet_lite0", "frozen")])
+def test_it_answers_as_the_recipe_did(settings, model, recipe):
+    """At the recipe's size of test images, with its mirror images, and with a linear classifier from scikit-learn."""
+    chosen = resolve("smoke", data=settings.data, model=model, recipe=recipe, epochs=1)
+    row, dataset = experiment.run(chosen), open_dataset(chosen)
+    test = dataset.manifest[dataset.parts == "test"].reset_index(drop=True)
+    kept = pd.read_csv(experiment.predictions_path(chosen), dtype={"image_id": str})
+    answers = unknowns.answer(chosen, dataset, test, row["temperature"])
+    assert np.allclose(answers["probability"], kept["probability"], rtol=1e-3)
 
 
 def test_without_weights_it_says_how_to_get_them(trained):
