@@ -58,9 +58,9 @@ from seran_lib.data.drawn import draw_insect, make_species
 from seran_lib.lab import beyond, callbacks, stats, train
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.experiment import curve_path, run
-from seran_lib.lab.figures import COLOURS, WIDE, save, save_pictures, show_pictures, use_book_style
+from seran_lib.lab.figures import save, save_pictures, show_pictures, use_book_style
 from seran_lib.lab.notebook import finish, show_source, show_table
-from seran_lib.lab.plots import picture_grid
+from seran_lib.lab.plots import picture_grid, plot_curves
 from seran_lib.lab.profiles import PROFILES, resolve
 from seran_lib.lab.protocol import BOTH, EPOCHS, STUDIES
 from seran_lib.lab.recipes import LADDER, TRANSFER
@@ -216,11 +216,7 @@ dataset = open_dataset(frozen)
 row = run(frozen, dataset)
 
 # %%
-choices = pd.read_csv(curve_path(frozen))
-figure, axis = plt.subplots(figsize=WIDE)
-axis.plot(choices["strength"], choices["valid_top1_error"], color=COLOURS["ours"], marker="o")
-axis.set(xscale="log", ylim=(0, None), xlabel="freedom of the weights (C)", ylabel="validation error, %")
-axis.set_title("Frozen features: held back too much, or too little")
+plot_curves(pd.read_csv(curve_path(frozen)))  # held back too much, or too little
 plt.show()
 
 # %%

@@ -53,16 +53,22 @@ def plot_split(dataset: Dataset) -> Figure:
 
 
 def plot_curves(log: pd.DataFrame) -> Figure:
-    """Losses and validation error over the epochs of one run."""
+    """Losses and validation error over the epochs of one run, or over the strengths tried on frozen features."""
+    over = "epoch" if "epoch" in log else "strength"
     figure, (left, right) = plt.subplots(1, 2, figsize=WIDE)
     for column, colour, name in (("train_loss", "other", "training"), ("valid_loss", "ours", "validation")):
-        left.plot(log["epoch"], log[column], color=COLOURS[colour], marker="o", markersize=4, label=name)
-    left.set(title="Loss", xlabel="epoch", ylim=(0, None))
+        if column in log:
+            left.plot(log[over], log[column], color=COLOURS[colour], marker="o", markersize=4, label=name)
+    left.set(title="Loss", ylim=(0, None))
     left.legend()
-    right.plot(log["epoch"], log["valid_top1_error"], color=COLOURS["ours"], marker="o", markersize=4)
-    right.set(title="Validation error, %", xlabel="epoch", ylim=(0, None))
+    right.plot(log[over], log["valid_top1_error"], color=COLOURS["ours"], marker="o", markersize=4)
+    right.set(title="Validation error, %", ylim=(0, None))
     for axis in (left, right):
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        if over == "epoch":
+            axis.set_xlabel("epoch")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+        else:
+            axis.set(xlabel="freedom of the weights (C)", xscale="log")
     return figure
 
 

@@ -7,6 +7,7 @@ import contextlib
 import math
 import re
 from collections.abc import Sequence
+from functools import cache
 from types import MappingProxyType
 
 import pandas as pd
@@ -96,10 +97,14 @@ def _long(profile: str, data: str) -> list[pd.DataFrame]:
 
 def cost(profile: str) -> Figure:
     """Parameters and multiply-accumulates against error, of the models of Table 1."""
-    width, size = PROFILES[profile].width, PROFILES[profile].size
-    described = {model: describe(create_model(model, 100, width=width), size) for model in TABLE1}
-    costs = pd.DataFrame({m: {"parameters": d.parameters, "gmacs": d.gmacs} for m, d in described.items()}).T
+    costs = _costs(PROFILES[profile].width, PROFILES[profile].size)
     return result_plots.plot_cost(costs, {d: verdicts.mean_errors(r, TABLE1) for d, r in sets(profile).items()})
+
+
+@cache
+def _costs(width: float, size: int) -> pd.DataFrame:
+    described = {model: describe(create_model(model, 100, width=width), size) for model in TABLE1}
+    return pd.DataFrame({m: {"parameters": d.parameters, "gmacs": d.gmacs} for m, d in described.items()}).T
 
 
 def look_alikes(profile: str) -> Figure:

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from seran_lib.lab import experiment, transfer
 from seran_lib.lab.dataset import open_dataset
+from seran_lib.lab.plots import plot_curves
 from seran_lib.lab.profiles import resolve
 from seran_lib.nets.pretrained import create_pretrained
 
@@ -48,6 +49,7 @@ def test_a_frozen_run_is_a_row_like_any_other(frozen, capsys):
     assert (row["epochs"], row["lr"], row["test"]) == (1, 0.0, dataset.count("test"))
     curve = pd.read_csv(experiment.curve_path(frozen))
     assert curve["strength"].tolist() == list(transfer.STRENGTHS)
+    assert "freedom" in plot_curves(curve).axes[1].get_xlabel()  # chapter 08 draws it as it draws epochs
     assert row["valid_top1_error"] == pytest.approx(curve["valid_top1_error"].min(), abs=100 / dataset.count("valid"))
     assert row["seconds"] == pytest.approx(curve["seconds"].sum(), abs=0.1)
     assert row["test_top1_error"] < 50  # chance among three species is 67
