@@ -55,7 +55,7 @@ from timm.data import ImageNetInfo
 
 from seran_lib.data import augment
 from seran_lib.data.drawn import draw_insect, make_species
-from seran_lib.lab import beyond, callbacks, stats, train
+from seran_lib.lab import beyond, stats, train
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.experiment import curve_path, run
 from seran_lib.lab.figures import save, save_pictures, show_pictures, use_book_style
@@ -63,6 +63,7 @@ from seran_lib.lab.notebook import finish, show_source, show_table
 from seran_lib.lab.plots import picture_grid, plot_curves
 from seran_lib.lab.profiles import PROFILES, resolve
 from seran_lib.lab.protocol import BOTH, EPOCHS, STUDIES
+from seran_lib.lab.recipe_callbacks import AverageWeights
 from seran_lib.lab.recipes import LADDER, TRANSFER
 from seran_lib.lab.transfer import fit_frozen
 from seran_lib.nets import create_model, describe
@@ -141,7 +142,7 @@ print(f"{EPOCHS} epochs: {grown / EPOCHS:.0%} of the cost at full size")
 # quieter. It is kept beside the weights that train, and changes places with them whenever the network is validated:
 
 # %%
-show_source(callbacks.AverageWeights)
+show_source(AverageWeights)
 
 # %% [markdown]
 # And an insect's mirror image is the same species, so both may vote.

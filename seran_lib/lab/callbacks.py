@@ -4,7 +4,6 @@ import math
 import sys
 import time
 from dataclasses import asdict
-from itertools import chain
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from fastai.torch_core import get_model, to_float
 from safetensors.torch import save as to_safetensors
 from torch import nn
 from torch.amp import GradScaler
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from . import cost
@@ -25,6 +23,7 @@ from .distributed import mean_of_all, say, share
 from .evaluate import autocast, precision
 from .memory import Fit
 from .profiles import Settings, device_name
+from .recipe_callbacks import AverageWeights
 
 BEST = "best.safetensors"
 
@@ -68,47 +67,6 @@ class StepSeed(Callback):
             number, count = share()  # two processes draw what one does that cuts its batch into two pieces
             source = np.random.SeedSequence((self.seed, self.epoch, self.iter * count + number))
             torch.manual_seed(int(source.generate_state(1, np.uint64)[0]))
-
-
-class GrowingSize(Callback):
-    """Training images of each of these sides in pixels in turn, for equally many epochs."""
-
-    def __init__(self, sizes: tuple[int, ...]):
-        self.sizes = sizes
-
-    def before_epoch(self) -> None:
-        self.dls.train.size = self.sizes[self.epoch * len(self.sizes) // self.n_epoch]
-
-
-class AverageWeights(Callback):
-    """Keep an exponential average of weights and statistics, torch's `AveragedModel`; validate with it, and end so.
-
-    `window` is the number of steps that the average looks back over. To be validated, the average changes places with
-    the weights that train: tensors are swapped, nothing is copied.
-    """
-
-    def __init__(self, model: nn.Module, window: float):
-        self.network, self.shown = model, False
-        decay = 1 - 1 / max(window, 1)
-        self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-
-    def show(self, average: bool) -> None:
-        """Let the network hold the average, or the weights that train; `averaged` holds the others."""
-        if average == self.shown:
-            return
-        pair = (chain(model.parameters(), model.buffers()) for model in (self.network, self.averaged.module))
-        for one, other in zip(*pair, strict=True):
-            one.data, other.data = other.data, one.data
-        self.shown = average
-
-    def before_train(self) -> None:
-        self.show(False)
-
-    def after_step(self) -> None:
-        self.averaged.update_parameters(self.network)
-
-    def before_validate(self) -> None:
-        self.show(True)
 
 
 class HalfPrecision(MixedPrecision):

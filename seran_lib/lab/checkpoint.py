@@ -21,7 +21,7 @@ PACKAGE = Path(seran_lib.__file__).parent
 TRAINING_CODE = (
     *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models", "pretrained")),
     *(f"data/{name}.py" for name in ("augment", "loaders", "pack")),
-    *(f"lab/{name}.py" for name in ("callbacks", "recipes", "train")),
+    *(f"lab/{name}.py" for name in ("callbacks", "recipe_callbacks", "recipes", "train")),
 )
 STATE, PREVIOUS, NEXT = "last.pt", "previous.pt", "next.pt"
 

@@ -32,6 +32,7 @@ from .distributed import join_processes, say, share
 from .evaluate import TOP
 from .memory import Fit, is_out_of_memory
 from .profiles import Settings
+from .recipe_callbacks import AverageWeights, GrowingSize
 from .recipes import RECIPES
 
 WEIGHT_DECAY = 0.01
@@ -159,7 +160,7 @@ def _train(settings: Settings, dataset: Dataset, device: torch.device, fit: Fit,
     recipe = RECIPES[settings.recipe]
     average = None
     if recipe.window:
-        average = callbacks.AverageWeights(learner.model, recipe.window * settings.epochs * learner.dls.train.steps)
+        average = AverageWeights(learner.model, recipe.window * settings.epochs * learner.dls.train.steps)
     rows: list[dict[str, float]] = []
     epochs_done, steps_done = 0, 0
     if state:
@@ -175,7 +176,7 @@ def _train(settings: Settings, dataset: Dataset, device: torch.device, fit: Fit,
         log = callbacks.EpochLog(rows, state["begun"] if state else {})
         acting = [
             callbacks.StepSeed(settings.seed, epochs_done, steps_done),
-            callbacks.GrowingSize(recipe.training_sizes(settings.size)),
+            GrowingSize(recipe.training_sizes(settings.size)),
             callbacks.StepSchedule(schedule(settings.lr)),
             callbacks.FiniteLoss(settings, dataset.manifest["image_id"].to_numpy()[dataset.parts == "train"]),
             log,

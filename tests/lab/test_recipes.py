@@ -10,7 +10,7 @@ from torch import nn
 
 from seran_lib.data import augment
 from seran_lib.data.augment import CHANGES, STRONG_FIELDS, draw_parameters, draw_strong_parameters
-from seran_lib.lab import callbacks, experiment, train
+from seran_lib.lab import callbacks, experiment, recipe_callbacks, train
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.evaluate import predict
 from seran_lib.lab.profiles import resolve
@@ -201,7 +201,7 @@ def test_the_run_ends_with_the_average_of_its_last_weights(settings, monkeypatch
 def test_an_average_over_many_steps_by_hand():
     """Weights 1, 2, 4 with a window of four steps: 1, then 1 + (2 - 1) / 4, then 1.25 + (4 - 1.25) / 4."""
     network = nn.Linear(1, 1, bias=False)
-    average = callbacks.AverageWeights(network, 4)
+    average = recipe_callbacks.AverageWeights(network, 4)
     for weight in (1.0, 2.0, 4.0):
         nn.init.constant_(network.weight, weight)
         average.after_step()
@@ -216,7 +216,7 @@ def test_an_average_over_many_steps_by_hand():
 def test_an_interrupted_run_with_every_step_of_the_ladder_ends_with_the_same_weights(settings, monkeypatch, epoch):
     chosen = with_recipe(settings, "views", size=96)
     dataset = open_dataset(chosen)
-    monkeypatch.setitem(callbacks.__dict__, "get_ema_multi_avg_fn", lambda _: slow(0.6))  # so that the past counts
+    monkeypatch.setattr(recipe_callbacks, "get_ema_multi_avg_fn", lambda _: slow(0.6))  # so that the past counts
     whole = weights(train.train(dataclasses.replace(chosen, out=str(chosen.folder / "whole")), dataset, CPU))
     monkeypatch.setattr(callbacks.KeepState, "MINUTES", 0.0)
 
@@ -231,7 +231,7 @@ def test_an_interrupted_run_with_every_step_of_the_ladder_ends_with_the_same_wei
     assert equal(whole, weights(train.train(chosen, dataset, CPU)))  # and so does one that is only read again
 
 
-slow = callbacks.get_ema_multi_avg_fn
+slow = recipe_callbacks.get_ema_multi_avg_fn
 
 
 def test_mirrored_scores_are_the_mean_over_picture_and_mirror_image(settings):
