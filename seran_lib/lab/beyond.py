@@ -75,7 +75,7 @@ def way_rows(profile: str, data: str) -> pd.DataFrame:
     rows = pd.concat([verdicts.study_rows(study, profile, data) for study in ("tables", *WAYS_OF)], ignore_index=True)
     names = [Way(row.model, row.recipe, row.epochs).name for row in rows.itertuples()]
     place = {way.name: place for place, way in enumerate(ways())}
-    rows = rows.assign(model=names)[[name in place for name in names]]
+    rows = rows.assign(model=names).loc[[name in place for name in names]]
     rows = rows.sort_values("seed", kind="stable")
     return rows.sort_values("model", key=lambda names: names.map(place), kind="stable", ignore_index=True)
 

@@ -16,9 +16,9 @@ from seran_lib import paper
 from seran_lib.nets import list_models
 from seran_lib.paths import FIGURES, RESULTS, ROOT
 
-from . import claims, evidence, figures, ledger, report, verdicts
+from . import beyond, claims, evidence, figures, ledger, report, verdicts
 from .profiles import PROFILES, TABLE1, TABLE2, profile_table
-from .protocol import EPOCHS
+from .protocol import BOTH, EPOCHS
 
 README = ROOT / "README.md"
 PAPER_CSV = RESULTS / "paper.csv"
@@ -63,11 +63,11 @@ def errors_block(profile: str) -> str:
 
 
 def results_block(profile: str) -> str:
-    """Both tables, the verdict on every claim, and what is run of the protocol."""
+    """Both tables, the verdict on every claim, and how much of each study is run."""
     if not report.sets(profile):
         return f"Profile `{profile}`: not run."
     rows = pd.concat(report.sets(profile).values())
-    done, planned = report.grid_runs(profile), report.grid_state(profile)
+    done = report.grid_runs(profile)
     sets = "; ".join(
         f"*{data}*: {first['classes']} classes, {first['train']:,} images to train, {first['test']:,} to test"
         for data, first in rows.drop_duplicates("data").set_index("data").iterrows()
@@ -78,9 +78,13 @@ def results_block(profile: str) -> str:
         [
             f"Profile `{profile}`, {EPOCHS} epochs. {sets}.",
             errors_block(profile),
-            f"Runs of the protocol that are done: {len(done)}, with {done['seconds'].sum() / 3600:.1f} hours of "
-            f"training, two side by side on two cores beside other work. {_unfinished(planned)}",
             "\n".join(verdict_lines),
+            "Other recipes and pretrained weights ([chapter 12](notebooks/12_beyond_the_paper.ipynb)): errors, and how "
+            f"many times fewer than of *{beyond.BASE.name}*.",
+            ways_block(profile),
+            f"Runs of the protocol that are done: {len(done)}, with {done['seconds'].sum() / 3600:.1f} hours of "
+            "training, two side by side on two cores beside other work.",
+            studies_block(report.grid_state(profile)),
             "The paper's own data and scale (profile `paper`: the Atlas of Living Australia, 224 px): not run."
             if not report.sets("paper")
             else results_block("paper"),
@@ -88,11 +92,36 @@ def results_block(profile: str) -> str:
     )
 
 
-def _unfinished(state: pd.DataFrame) -> str:
-    """The studies that are not complete, in words."""
-    open_studies = state[state["done"] < state["planned"]]
-    words = [f"{row.study} on {row.data} ({row.done} of {row.planned})" for row in open_studies.itertuples(index=False)]
-    return f"Not complete: {'; '.join(words)}." if words else "All of them are done."
+def ways_block(profile: str) -> str:
+    """Chapter 12 in short: the recipes and pretrained weights that were run, and whether its goals are reached."""
+    tables = {data: beyond.comparison(beyond.way_rows(profile, data)) for data in BOTH}
+    run = [way.name for way in beyond.ways() if any(table.loc[way.name, "seeds"] for table in tables.values())]
+    lines = [
+        "| network, recipe | " + " | ".join(f"{data} | seeds | times fewer" for data in tables) + " |",
+        "|---|" + "--:|--:|--:|" * len(tables),
+    ]
+    for way in run:
+        cells = []
+        for row in (table.loc[way] for table in tables.values()):
+            times = report.interval(row["times"], row["low"], row["high"]) if pd.notna(row["low"]) else ""
+            cells += [error_cell(row), f"{row['seeds']:.0f}", times] if row["seeds"] else ["not run", "", ""]
+        lines.append(f"| {way} | {' | '.join(cells)} |")
+    goals = [
+        f"{goal}, {verdict['asked']:g} times fewer, {data}: **{verdict['verdict']}**"
+        for data, table in tables.items()
+        for goal, verdict in beyond.goal_table(table).iterrows()
+    ]
+    return "\n".join([*lines, "", f"The goals of chapter 12: {'; '.join(goals)}."])
+
+
+def studies_block(state: pd.DataFrame) -> str:
+    """Runs done of those planned: a row a study, a column a data set."""
+    sets = sorted(state["data"].unique())
+    lines = ["| study | asks | " + " | ".join(sets) + " |", "|---|---|" + "--:|" * len(sets)]
+    for study, rows in state.groupby("study", sort=False):
+        runs = {row.data: f"{row.done} of {row.planned}" for row in rows.itertuples()}
+        lines.append(f"| {study} | {rows['asks'].iloc[0]} | {' | '.join(runs.get(data, '') for data in sets)} |")
+    return "\n".join(lines)
 
 
 def speed_block(rows: pd.DataFrame) -> str:
