@@ -10,7 +10,7 @@ from seran_lib.lab.evaluate import save_table
 from seran_lib.lab.profiles import usual
 
 IMAGES = 1000
-SCRATCH, PRETRAINED = "seran_d, average, 11 epochs", "efficientnet_lite0, finetune, 3 epochs"
+SCRATCH, PRETRAINED = "seran_d, average, 10 epochs", "efficientnet_lite0, finetune, 3 epochs"
 
 
 @pytest.fixture
