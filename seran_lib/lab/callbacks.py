@@ -70,9 +70,9 @@ class StepSeed(Callback):
 
 
 class HalfPrecision(MixedPrecision):
-    """fastai's mixed precision for the CPU as well, in bfloat16 where the device has it, else float16 with scaling.
+    """fastai's mixed precision for the CPU as well, in `evaluate.precision`, where that is float16 with loss scaling.
 
-    The forward pass is in half precision; loss and gradients are in float32. Hooks on the network begin and end it,
+    The forward pass is in that precision; loss and gradients are in float32. Hooks on the network begin and end it,
     rather than fastai's steps: so it ends with a forward pass that fails, too, and can not go on in a notebook's
     kernel, where torch would then compute with old copies of the weights.
     """

@@ -23,7 +23,7 @@ TOP = 5
 
 def precision(device: torch.device) -> str:
     """The quickest precision of a device: "bf16"; "fp16" on a GPU older than Ampere (a T4, a P100); "fp32" on a CPU
-    without wide vectors, where PyTorch has bfloat16 only emulated (`benchmarks/train_step.py`)."""
+    without wide vectors, where PyTorch has bfloat16 only emulated (`benchmarks/precision.py`)."""
     if device.type == "cpu":
         return "bf16" if torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "SVE")) else "fp32"
     old_gpu = device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0)
