@@ -126,7 +126,7 @@ def test_the_figure_says_what_was_not_run(book):
     three_seeds(book, SCRATCH, 100)
     figure = beyond.plot_ways({"butterfly100": beyond.comparison(rows())})
     said = [text.get_text() for text in figure.axes[0].texts]
-    assert said.count("not run") == 11 and "30.0 %, 1.0 of its time" in said and "10.0 %, 1.0 of its time" in said
+    assert said.count("not run") == 11 and "30.0 %, 1.0 of time" in said and "10.0 %, 1.0 of time" in said
     plt.close(figure)
 
 
