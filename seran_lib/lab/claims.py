@@ -58,11 +58,15 @@ def _overfitting(profile: str, data: str) -> list[list[str]]:
     return [[*row, "; ".join(f"{rise:.2f}" for rise in rises), verdict]]
 
 
-def localisation(profile: str, data: str) -> pd.DataFrame:
+def localisation(profile: str, data: str, recipe: str = "paper") -> pd.DataFrame:
     """How often the highest pixel of SERAN-D's masks is on the insect (shares, mean over its masks), a row a run:
-    trained, random (weights), gain and its 95 % interval over the images (low, high). From `results/looks`."""
-    rows, looks = verdicts.study_rows("tables", profile, data), read_looks()
-    looks = looks[looks["run_id"].isin(rows.loc[rows["model"] == "seran_d", "run_id"])]
+    trained, random (weights), gain and its 95 % interval over the images (low, high). From `results/looks`.
+
+    The claim is decided by the runs of the paper's recipe; others are steps of chapter 12's ladder.
+    """
+    rows, looks = verdicts.study_rows("tables" if recipe == "paper" else "ladder", profile, data), read_looks()
+    rows = rows[(rows["model"] == "seran_d") & (rows["recipe"] == recipe)]
+    looks = looks[looks["run_id"].isin(rows["run_id"])]
     looks = looks[(looks["subject"] == "all masks") & (looks["measure"] == "pointing")]
     by_variant = {name: looks[looks["variant"] == name].set_index("run_id") for name in ("trained", "random", "gain")}
     values = {name: mine["value"] for name, mine in by_variant.items()}
