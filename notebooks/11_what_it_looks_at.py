@@ -408,10 +408,12 @@ show_table(compared.rename_axis("SERAN-D, test error, %"))
 #   kind than by confusion. A part of that is the cut edge, as the wing on plain grey shows.
 # - **The masks do not point to the insect.** On *Heliconius* they do so less often than those of random weights: their
 #   mean is *lower* on the wing. Single channels do learn to tell insect from background, but more of them turn away from
-#   the insect than toward it.
-# - **The network hardly uses their *where*.** With every channel levelled, the error stays within its noise, and to
-#   remove what the masks call important harms no more than to remove something at random. What cannot be taken away is
-#   their size: with the masks off, signals are of a strength that the next layers never saw.
+#   the insect than toward it. And this is no lack of training: in SERAN-D from a zero start, which hardly errs, the
+#   masks turn away from the wing still further, for every seed.
+# - **The network uses little of their *where*.** By the paper's recipe the error stays within its noise with every
+#   channel levelled, and to remove what the masks call important harms no more than to remove something at random. From
+#   a zero start levelling costs about as many errors as the network makes anyhow: few, but for every seed. What cannot
+#   be taken away is their size: with the masks off, signals are of a strength that the next layers never saw.
 # - **It needs no attention for that.** The variant without attention, of which we looked at one seed, errs least here and
 #   loses most with the insect erased: it reads the insect at least as much.
 # - Grad-CAM of stage 3 finds the insect better than the masks do, and on a pale sheet plain darkness better than both. A

@@ -325,8 +325,8 @@ else:
 #   alone, because the ladder is cumulative and every run shares split and order of images with the others of its seed.
 # - The first step does most of it. That residual branches start at zero matters more than most choices of network was
 #   known before this ladder was written, from the one-seed rows of ten and twelve epochs in the ledger.
-# - On pinned wings hardly any errors are left after it, too few to tell the next two steps apart: growing sizes save
-#   time there, and that is what can be said. The field photographs have room for more.
+# - On pinned wings hardly any errors are left after it, too few to tell the next two steps apart. Growing sizes save
+#   computation, and that is all that can be said of them. The field photographs have room for more.
 # - The strong views take more than they give in eight epochs. They are made for trainings ten times as long, and a
 #   recipe that is copied without its number of epochs is another recipe.
 # - Frozen features and a linear classifier cost one look at each picture. Whoever wants to tell insects apart, and not
