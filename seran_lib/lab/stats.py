@@ -194,8 +194,8 @@ class BlockDesign:
 
     `runs` has a row per run with model, seed, wrong (images) and n. All models of a seed share the split, so what a
     split makes hard for all of them cancels; the rest is what training and test images do to a difference between
-    models, pooled over all models. The logarithm is of (wrong + 1/2) / (n + 1). Raises ValueError where no model has a
-    second seed, since then there is no rest to measure noise by.
+    models, pooled over all models. The logarithm is of (wrong + 1/2) / (n + 1). Raises ValueError where no two
+    models share two seeds, since then there is no rest to measure noise by.
     """
 
     def __init__(self, runs: pd.DataFrame):
@@ -203,7 +203,7 @@ class BlockDesign:
         self.seeds = table.groupby("model")["seed"].nunique()
         self._fit = ols("log_error ~ 0 + C(model) + C(seed)", table).fit()
         if self._fit.df_resid < 1:
-            raise ValueError("every model has been run with one seed only: noise can not be told, run more seeds")
+            raise ValueError("too few runs share a seed with others: noise can not be told, run more seeds")
 
     @property
     def degrees_of_freedom(self) -> int:

@@ -72,6 +72,14 @@ def test_a_third_of_the_errors_reaches_two_and_not_four(book):
     assert beyond.goal_table(table)["verdict"].tolist() == ["reached", "not reached"]
 
 
+def test_one_seed_of_seran_d_has_no_interval_however_often_others_ran(book):
+    book("seran_d, paper", 0, 300)
+    three_seeds(book, PRETRAINED, 100)
+    table = beyond.comparison(rows())
+    assert 2.9 < table.loc[PRETRAINED, "times"] < 3.1 and np.isnan(table.loc[PRETRAINED, "low"])
+    assert beyond.goal_table(table)["verdict"].tolist() == ["not run", "not run"]
+
+
 def test_half_the_errors_can_not_be_told(book):
     for seed, (base, other) in enumerate([(300, 160), (320, 150), (310, 155)]):
         book("seran_d, paper", seed, base)

@@ -213,7 +213,7 @@ def test_block_design_takes_models_with_more_seeds_and_refuses_single_ones():
     design = stats.BlockDesign(uneven)
     narrow, wide = design.ratio("b", "a"), design.ratio("c", "d")
     assert narrow.high / narrow.low < wide.high / wide.low, "five seeds say more than three"
-    with pytest.raises(ValueError, match="one seed only"):
+    with pytest.raises(ValueError, match="too few runs share a seed"):
         stats.BlockDesign(runs[runs["seed"] == 0])
 
 
