@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from seran_lib.lab.evaluate import autocast
 from seran_lib.nets import create_model, list_models
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -13,7 +16,7 @@ def test_a_step_at_full_size(name):
     model = create_model(name)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast(CPU):
         scores = model(torch.randn(2, 3, 224, 224))
     assert scores.shape == (2, 123)
     loss = nn.functional.cross_entropy(scores.float(), torch.tensor([0, 122]))
@@ -21,5 +24,5 @@ def test_a_step_at_full_size(name):
     optimiser.step()
     assert loss.isfinite()
     assert [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])] == []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), autocast(CPU):
         assert model.eval()(torch.randn(1, 3, 224, 224)).isfinite().all()
