@@ -230,8 +230,8 @@ show_table(report.separations(shown))
 # %% [markdown]
 # All of them are surer of what they know, none of them reliably so: many a cross is named with a probability near one.
 # And the area does not follow the error. The recipe with strong views errs most here and yet, in its one seed, tells
-# them apart best: a network that was shown odd pictures and smoothed labels is seldom sure of anything. Recipes are
-# those of chapter 12.
+# them apart best; perhaps because smoothed labels keep it from being sure of anything, which was not tested. Recipes
+# are those of chapter 12.
 
 # %% [markdown]
 # ## What we saw

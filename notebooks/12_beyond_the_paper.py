@@ -87,7 +87,7 @@ print(fill(" ".join(beyond.__doc__.split("\n\n")[1].split()), 100))
 # Each step keeps what stands before it. What was tried, and in which order, follows from public results on few epochs
 # and few images. They agree that short trainings want little regularisation; mixup, cutmix and random erasing, which
 # pay off over some eighty epochs, are left out. Strong views are no small regularisation either: in single trials of
-# ResNet-101 over 8 epochs, on one seed, they underfitted. They stand last, so that the other steps do not inherit it.
+# ResNet-101 over 8 epochs, on one seed and not in the ledger, they underfitted. They stand last, so that the other steps do not inherit it.
 
 # %%
 steps = {name: {"adds": step.adds, "because": step.because, "from": step.source} for name, step in LADDER.items()}
@@ -331,8 +331,8 @@ else:
 #   recipe that is copied without its number of epochs is another recipe.
 # - Frozen features and a linear classifier cost one look at each picture. Whoever wants to tell insects apart, and not
 #   to learn how networks learn, should begin there.
-# - It is not that ImageNet knew these butterflies: on the kinds under its own classes the frozen features gain less than
-#   on the others.
+# - Nothing suggests that ImageNet knew these butterflies: the frozen features err no less on the kinds under its own
+#   classes than on the others. SERAN-D has one seed there, so how much either gains is open.
 # - Whether the goal was reached stands above, computed from the ledger. Where it says "not run" or "not reached", that
 #   is the result.
 #

@@ -7,7 +7,6 @@ unsteadiness of clocks (`SLACK`). Which way is judged is decided by validation i
 `protocol.py`: errors are compared by their ratio, in a block design over seeds, and McNemar's test stands beside it.
 """
 
-import contextlib
 from itertools import product
 from types import MappingProxyType
 from typing import NamedTuple
@@ -103,12 +102,10 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     table["times"] = table["error"].get(BASE.name) / table["error"]
     table[["low", "high"]] = np.nan
     run = rows["model"].unique()
-    if BASE.name in run and len(run) > 1:
-        with contextlib.suppress(ValueError):  # too few runs for an interval
-            design = stats.BlockDesign(rows)
-            for name in set(run) - {BASE.name}:
-                ratio = design.ratio(BASE.name, name)
-                table.loc[name, ["times", "low", "high"]] = ratio.ratio, ratio.low, ratio.high
+    if BASE.name in run and len(run) > 1 and (design := stats.block_design(rows)):
+        for name in set(run) - {BASE.name}:
+            ratio = design.ratio(BASE.name, name)
+            table.loc[name, ["times", "low", "high"]] = ratio.ratio, ratio.low, ratio.high
     return table
 
 

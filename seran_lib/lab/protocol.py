@@ -28,10 +28,11 @@ margin of 15 % of the error is a tie (the paper's own SERAN-D would have two poi
 lies within 1/1.15 to 1.15 (two one-sided tests), *contradicts* where the 95 % interval lies outside, *cannot tell*
 otherwise. With fewer than three seeds of both models a contrast is *not run*.
 
-**Amended**, each before the runs it concerns. The ladder's strong views come last, and the study "same_time" is of
-SERAN-D by the step before them: see `recipes.py`. The study "tuned" is for heliconius only, where the rates are
-chosen; on both sets it would take longer than all else. Some runs are in float32, on CPUs that only emulate bfloat16;
-the ledger names the precision of each. Rounding moves a single run as another seed would, so it is part of the noise.
+**Amended**, each before the results it concerns were known. The ladder's strong views come last, and the study
+"same_time" is of SERAN-D by the step before them: see `recipes.py`. The study "tuned" is for heliconius only, where
+the rates are chosen; on both sets it would take longer than all else. Chapter 12 compares times on one kind of device
+only. Some runs are in float32, on CPUs that only emulate bfloat16; the ledger names the precision of each. Rounding
+moves a single run as another seed would, so it is part of the noise.
 """
 
 from collections.abc import Iterator

@@ -1,10 +1,11 @@
 """How a run trains, by name: the paper's way, five years of better habits step by step, and two ways to transfer.
 
-Each step of the ladder keeps what stands before it. What to try, and in which order, follows from "ResNet strikes back"
-(Wightman et al., 2021), torchvision's recipe of 2021 and fast.ai's results on Imagenette, which agree that few epochs
-want little regularisation: so no mixup, no cutmix and no random erasing, which help from some 80 epochs on. The strong
-views came second at first, as in those recipes. Single trials on seed 0 of heliconius, of ResNet-101 over 8 epochs,
-underfitted with them, in training as in validation; so they stand last, where no other step inherits that.
+Each step of the ladder keeps what stands before it. What to try, and in which order, follows from "ResNet strikes
+back" (Wightman et al., 2021), torchvision's recipe of 2021 and fast.ai's results on Imagenette, which agree that few
+epochs want little regularisation: so no mixup, no cutmix and no random erasing, which help from some 80 epochs on. The
+strong views came second at first, as in those recipes. Single trials that the ledger does not hold, on seed 0 of
+heliconius, of ResNet-101 over 8 epochs, underfitted with them, in training as in validation; so they stand last, where
+no other step inherits that.
 """
 
 from dataclasses import dataclass, replace

@@ -3,7 +3,6 @@
 `python -m seran_lib.lab.table` draws all of `FIGURES` anew; the chapters draw the same ones.
 """
 
-import contextlib
 import math
 import re
 from collections.abc import Sequence
@@ -259,11 +258,8 @@ def paper_with_noise(profile: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
 
 def _designs(profile: str) -> dict[str, stats.BlockDesign]:
     """The block design of every data set whose runs suffice for one."""
-    designs = {}
-    for data, rows in sets(profile).items():
-        with contextlib.suppress(ValueError):
-            designs[data] = stats.BlockDesign(rows)
-    return designs
+    designs = {data: stats.block_design(rows) for data, rows in sets(profile).items()}
+    return {data: design for data, design in designs.items() if design}
 
 
 def beside_usual(profile: str, study: str, data: str) -> pd.DataFrame:

@@ -232,6 +232,14 @@ class BlockDesign:
         return float(np.exp(quantiles * self.noise * sqrt(2 / seeds)))
 
 
+def block_design(runs: pd.DataFrame) -> BlockDesign | None:
+    """The block design of runs, or None where they are too few to tell the noise."""
+    try:
+        return BlockDesign(runs)
+    except ValueError:
+        return None
+
+
 def ratio_of_rates(errors_a: int, n_a: int, errors_b: int, n_b: int, *, noise: float = 0.0) -> Ratio:
     """The ratio of two error rates of one run each, on unrelated images, by the normal distribution of its logarithm.
 
