@@ -205,19 +205,19 @@ show_table(report.rates(shown))
 # Each network at its own rate, over all seeds, against the rate that all share in the tables:
 
 # %%
-show_table(report.beside_usual(shown, "tuned", "heliconius"))
+show_table(report.beside_usual(shown, "tuned"))
 
 # %% [markdown]
 # Residual branches that start at zero, as today's libraries do, against the plain start of 2019:
 
 # %%
-show_table(report.beside_usual(shown, "start", "heliconius"))
+show_table(report.beside_usual(shown, "start"))
 
 # %% [markdown]
 # And the masks as the common ports wire them (chapter 5), against their inventors' network:
 
 # %%
-show_table(report.beside_usual(shown, "wiring", "heliconius"))
+show_table(report.beside_usual(shown, "wiring"))
 
 # %% [markdown]
 # ## 9.7 What an error costs

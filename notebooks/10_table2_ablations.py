@@ -277,9 +277,8 @@ for name, rows in report.sets(shown).items():
         if len(runs):
             answers = pd.concat([verdicts.predictions(run_id) for run_id in runs])
             risk = stats.risk_by_coverage(answers["calibrated"], answers["right"]).set_index("coverage")["risk"]
-            print(
-                f"{name}, {model}: {100 * risk.iloc[-1]:.1f} % of all, {100 * risk[:0.8].iloc[-1]:.1f} % of the surest 80 %"
-            )
+            everything, surest = 100 * risk.iloc[-1], 100 * risk[:0.8].iloc[-1]
+            print(f"{name}, {model}: {everything:.1f} % of all, {surest:.1f} % of the surest 80 %")
 
 # %%
 finish("10_table2_ablations")

@@ -359,9 +359,7 @@ else:
 # %% tags=["solution"]
 for name, draw in augment.VIEWS.items():
     area = draw(10_000, seed=seed, epoch=0)[:, augment.FIELDS.index("zoom")] ** -2.0
-    print(
-        f"{name}: {area.mean():.0%} of the square on average, {np.mean(area < 0.5):.0%} of the views show less than half"
-    )
+    print(f"{name}: {area.mean():.0%} of the square, less than half in {np.mean(area < 0.5):.0%} of the views")
 
 # %%
 finish("12_beyond_the_paper")

@@ -74,7 +74,7 @@ def near_duplicates(folder: str | Path, manifest: pd.DataFrame, *, progress: boo
         return fingerprint(data, image) if data else Fingerprint("")
 
     prints = list(in_threads(look, manifest["file"], "looking for copies", progress))
-    return cluster_names(manifest["image_id"], find_copies(prints)).set_axis(manifest.index)
+    return cluster_names(manifest["image_id"], find_copies(prints, progress=progress)).set_axis(manifest.index)
 
 
 def read_picture(path: Path) -> tuple[bytes, Image.Image | None, str]:
@@ -93,18 +93,20 @@ def in_threads(
     work: Callable[[str], Result], items: Sequence[str], description: str, progress: bool
 ) -> Iterator[Result]:
     """`work` of each item, in order. Few are under way at a time, so that decoded pictures do not pile up."""
-    hidden = not (progress and terminal())
     items = list(items)
     # Threads, not processes: Pillow decodes and resizes without Python's lock.
-    bar = tqdm(total=len(items), desc=description, unit="image", disable=hidden)
-    with bar, ThreadPoolExecutor(WORKERS) as pool:
+    with _bar(len(items), description, progress) as bar, ThreadPoolExecutor(WORKERS) as pool:
         for first in range(0, len(items), 64):
             for result in pool.map(work, items[first : first + 64]):
                 bar.update()
                 yield result
 
 
-def find_copies(prints: Sequence[Fingerprint]) -> pd.DataFrame:
+def _bar(images: int, description: str, progress: bool) -> tqdm:
+    return tqdm(total=images, desc=description, unit="image", disable=not (progress and terminal()))
+
+
+def find_copies(prints: Sequence[Fingerprint], *, progress: bool = False) -> pd.DataFrame:
     """All pairs of copies: positions ``first`` < ``second`` in `prints`, and how ``alike`` they are.
 
     ``alike`` is the correlation of detail, below 1; or exactly 1.0 where the files are equal byte for byte. Of equal
@@ -116,12 +118,15 @@ def find_copies(prints: Sequence[Fingerprint]) -> pd.DataFrame:
     rows = [row for row, first in enumerate(originals) if first == row and prints[row].bits is not None]
     if len(rows) > 1:
         thumbs = np.stack([prints[row].thumb for row in rows])
-        for first, second, mirrored in _candidates(np.stack([prints[row].bits for row in rows])):
-            for size, least in ((COARSE, COARSE_ALIKE), (FINE, FINE_ALIKE)):
-                alike = _alike(thumbs, first, second, mirrored, size)
-                passed = alike >= least
-                first, second, mirrored, alike = first[passed], second[passed], mirrored[passed], alike[passed]
-            pairs += [(rows[a], rows[b], min(float(c), 0.9999)) for a, b, c in zip(first, second, alike, strict=True)]
+        coarse = _shrunk(thumbs, COARSE)  # of all at once, as a picture may be in thousands of pairs; 1 KB each
+        bits = np.stack([prints[row].bits for row in rows])
+        with _bar(len(rows), "comparing", progress) as bar:
+            for first, second, mirrored in _candidates(bits, bar):
+                passed = _alike(coarse[first], coarse[second], mirrored) >= COARSE_ALIKE
+                first, second, mirrored = first[passed], second[passed], mirrored[passed]
+                alike = _alike(_shrunk(thumbs[first], FINE), _shrunk(thumbs[second], FINE), mirrored)
+                found = zip(first, second, alike, strict=True)
+                pairs += [(rows[a], rows[b], min(float(c), 0.9999)) for a, b, c in found if c >= FINE_ALIKE]
     table = pd.DataFrame(pairs, columns=["first", "second", "alike"]).astype({"first": int, "second": int})
     table["alike"] = table["alike"].astype(float)
     # A symmetric picture may be found as it is and mirrored: the better of both counts.
@@ -135,7 +140,7 @@ def cluster_names(image_ids: Sequence[str], pairs: pd.DataFrame) -> pd.Series:
     return ids.groupby(components(pairs["first"].to_numpy(), pairs["second"].to_numpy(), len(ids))).transform("min")
 
 
-def _candidates(bits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _candidates(bits: np.ndarray, bar: tqdm) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Pairs with similar hashes, (n, 2, 64): first, second, and whether the second is to be mirrored."""
     signs = np.where(bits, np.float32(1), np.float32(-1))  # equal minus different bits is then a matrix product
     for start in range(0, len(bits), _ROWS):
@@ -146,18 +151,20 @@ def _candidates(bits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.n
             for part in range(0, len(first), _PAIRS):
                 a, b = first[part : part + _PAIRS], second[part : part + _PAIRS]
                 yield a, b, np.full(len(a), bool(mirrored))
+        bar.update(len(products))
 
 
-def _alike(thumbs: np.ndarray, first: np.ndarray, second: np.ndarray, mirrored: np.ndarray, size: int) -> np.ndarray:
-    """Correlation of the fine detail of pairs, (n,), seen at `size` pixels after the second was laid over the first."""
+def _shrunk(thumbs: np.ndarray, size: int) -> np.ndarray:
+    """The thumbnails at `size` pixels, (n, s, s) float32, without what brightness and contrast do to them."""
     step = FINE // size
+    small = thumbs.reshape(-1, size, step, size, step).mean((2, 4), dtype=np.float32)
+    small -= small.mean((1, 2), keepdims=True)
+    return small / (small.std((1, 2), keepdims=True) + 1e-3)
 
-    def seen(rows: np.ndarray) -> np.ndarray:
-        small = thumbs[rows].reshape(-1, size, step, size, step).mean((2, 4), dtype=np.float32)
-        small -= small.mean((1, 2), keepdims=True)
-        return small / (small.std((1, 2), keepdims=True) + 1e-3)  # brightness and contrast do not matter
 
-    still, moving = seen(first), seen(second)
+def _alike(still: np.ndarray, moving: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """Correlation of the fine detail of pairs (n, s, s), (n,), after the second was laid over the first."""
+    size = still.shape[1]
     moving[mirrored] = moving[mirrored, :, ::-1]
     moved, inside = _lay_over(still, moving, steps=2 if size == COARSE else 4)
     sigma = size / 24 if size > COARSE else 1.0

@@ -47,7 +47,8 @@ def propose(folder: str | Path, manifest: pd.DataFrame, *, progress: bool = True
         in_threads(lambda file: _look(Path(folder, file)), manifest["file"].tolist(), "looking for faults", progress)
     )
     table = manifest.reset_index(drop=True)
-    rows = [*_single_faults(table, seen), *_conflicts(table), *_copies(table, find_copies([one.print for one in seen]))]
+    copies = find_copies([one.print for one in seen], progress=progress)
+    rows = [*_single_faults(table, seen), *_conflicts(table), *_copies(table, copies)]
     found = pd.DataFrame(rows, columns=["row", *COLUMNS])
     kinds = found["reason"].map(lambda reason: next(k for k, kind in enumerate(KINDS) if reason.startswith(kind)))
     found = found.assign(kind=kinds).sort_values(["kind", "row"], kind="stable")

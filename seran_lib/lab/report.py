@@ -18,7 +18,7 @@ from seran_lib.paths import RESULTS
 
 from . import result_plots, stats, verdicts
 from .profiles import PROFILES, TABLE1
-from .protocol import CONTRASTS, CURVES, RATES_SET, SEEDS_NEEDED, STUDIES, Contrast
+from .protocol import CONTRASTS, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import FOLDER as UNKNOWNS
 from .unknowns import separation
 
@@ -262,13 +262,14 @@ def _designs(profile: str) -> dict[str, stats.BlockDesign]:
     return {data: design for data, design in designs.items() if design}
 
 
-def beside_usual(profile: str, study: str, data: str) -> pd.DataFrame:
-    """A study that changes one thing, against the same models and seeds of the study "tables".
+def beside_usual(profile: str, study: str) -> pd.DataFrame:
+    """A study that changes one thing about the pinned insects, against the same models and seeds of the study "tables".
 
     Columns model, seeds, usual and changed (mean errors in percent), ratio (changed / usual with its interval, empty
     with too few seeds).
     """
-    changed, usual = (verdicts.study_rows(name, profile, data) for name in (study, "tables"))
+    (data,) = STUDIES[study].sets
+    changed, usual = verdicts.study_rows(study, profile, data), verdicts.study_rows("tables", profile, PINNED)
     shared = changed.merge(usual, on=["model", "seed"], suffixes=("", "_usual"))
     usual = usual.merge(shared[["model", "seed"]])
     seeds = shared.groupby("model")["seed"].nunique()
@@ -285,7 +286,7 @@ def beside_usual(profile: str, study: str, data: str) -> pd.DataFrame:
 
 def rates(profile: str) -> pd.DataFrame:
     """Validation errors in percent by learning rate, a row a model; "chosen" is the rate of the lowest."""
-    rows = verdicts.study_rows("rates", profile, RATES_SET)
+    rows = verdicts.study_rows("rates", profile, PINNED)
     table = rows.pivot_table(index="model", columns="lr", values="valid_top1_error").reindex(STUDIES["rates"].models)
     table = table.dropna(how="all").round(2).assign(chosen=pd.Series(verdicts.own_rates(profile), dtype=float))
     return table.rename(index=result_plots.name, columns=str)

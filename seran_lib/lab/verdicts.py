@@ -16,7 +16,7 @@ from seran_lib.paths import RESULTS
 
 from . import ledger, stats
 from .profiles import usual
-from .protocol import CONTRASTS, EPOCHS, LOOK_ALIKES, MARGIN, SEEDS_NEEDED, STUDIES, Contrast, best_rate
+from .protocol import CONTRASTS, CROPPED, EPOCHS, LOOK_ALIKES, MARGIN, SEEDS_NEEDED, STUDIES, Contrast, best_rate
 
 PAPER_TEST, PAPER_VALID = 5118, 5119  # images; chapter 03 finds that the printed test errors are of 5,118
 LEVEL = 0.05
@@ -287,7 +287,7 @@ def calibration(rows: pd.DataFrame) -> pd.DataFrame:
 def data_sets(profile: str) -> list[str]:
     """The data sets that have runs of the tables' study, the one with the most test images first."""
     rows = ledger.read(RESULTS)
-    rows = rows[(rows["profile"] == profile) & (rows["epochs"] == EPOCHS)]
+    rows = rows[(rows["profile"] == profile) & (rows["epochs"] == EPOCHS) & (rows["data"] != CROPPED)]
     return rows.groupby("data")["test"].max().sort_values(ascending=False).index.tolist()
 
 

@@ -96,35 +96,43 @@ from seran_lib.lab import callbacks
 from seran_lib.lab.experiment import run
 from seran_lib.lab.profiles import resolve
 settings = dataclasses.replace(resolve("smoke", data=sys.argv[1], model="seran", epochs=3), batch=16)
-callbacks.KeepState.MINUTES = float(sys.argv[2])
-chance = random.Random(int(sys.argv[3]))
-for kill in range(int(sys.argv[4])):
+seconds, chance, kills = float(sys.argv[2]), random.Random(int(sys.argv[3])), int(sys.argv[4])
+if kills:
+    callbacks.KeepState.MINUTES = 0
+for kill in range(kills):
     child = os.fork()
     if not child:
         run(settings)
         os._exit(0)
-    time.sleep(chance.uniform(0.05, 1.2))
+    if kill:
+        time.sleep(chance.uniform(0, seconds))
+    while not kill and not (settings.folder / "last.pt").exists():
+        time.sleep(0.001)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+begun = time.perf_counter()
 print("weights", run(settings)["weights_sha256"])
+print("seconds", time.perf_counter() - begun)
 """
 
 
-def many_kills(atlas, runs, *, minutes, seed=0, kills=0):
-    """Train, killed so many times; processes are forked, so that each starts at once. Weights, and what was said."""
+def many_kills(atlas, runs, *, seconds=0.0, seed=0, kills=0):
+    """Train, killed so many times: first in the middle of an epoch, then within so many seconds of each start, in
+    forked processes, which start at once. Weights, seconds of the last sitting, and what was said."""
     environment = {**os.environ, "SERAN_RUNS": str(runs), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-c", MANY_KILLS, *map(str, (atlas, minutes, seed, kills))]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    command = [sys.executable, "-c", MANY_KILLS, *map(str, (atlas, seconds, seed, kills))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()[-1], done.stdout
+    *_, weights, _, last = done.stdout.split()
+    return weights, float(last), done.stdout
 
 
 def test_twenty_kills_at_random_moments_change_no_bit(atlas, tmp_path):
     """A state is kept after every step here, so a kill meets every phase of training, saving and recording."""
-    expected, _ = many_kills(atlas, tmp_path / "whole", minutes=10)
+    expected, seconds, _ = many_kills(atlas, tmp_path / "whole")
     seed = int(time.time())
-    print(f"kills drawn with seed {seed}")
-    weights, said = many_kills(atlas, tmp_path / "killed", minutes=0, seed=seed, kills=20)
+    print(f"kills drawn with seed {seed} within {seconds / 2:.2f} s of each start")
+    weights, _, said = many_kills(atlas, tmp_path / "killed", seconds=seconds / 2, seed=seed, kills=20)
     assert weights == expected
     assert " steps\n" in said  # at least once it went on in the middle of an epoch
     rows = pd.read_csv(tmp_path / "killed" / "smoke" / "ledger.csv")

@@ -119,6 +119,17 @@ def test_studies_do_not_take_each_others_rows(whole):
     assert rows_of("butterfly100").empty
 
 
+def test_crops_stand_beside_the_whole_photographs_and_are_no_set_of_their_own(results):
+    add_runs(results, RATES, n=4000, noise=0.03)
+    assert report.beside_usual("laptop", "cropped").empty
+    add_runs(results, {"seran_d": RATES["seran_d"] / 2}, data=protocol.CROPPED, n=4000, noise=0.03, seed=5)
+    found = report.beside_usual("laptop", "cropped").loc["SERAN-D"]
+    assert found["seeds"] == 3 and found["changed"] / found["usual"] == pytest.approx(0.5, rel=0.2)
+    low, high = map(float, found["ratio"].split("[")[1].rstrip("]").split(","))
+    assert 0.3 < low < high < 0.8
+    assert verdicts.data_sets("laptop") == ["heliconius"] == list(report.sets("laptop"))
+
+
 def test_the_gap_at_few_epochs_against_many(whole):
     change = verdicts.change_of_ratio(rows_of(), rows_of(study="long"), "resnet101", "seran_d")
     assert change.ratio == pytest.approx(2, rel=0.2) and verdicts.decide_change(change) == "agrees"
@@ -254,7 +265,7 @@ def test_everything_is_shown_however_little_was_run(results, models, study):
     assert summary.empty or summary["heliconius"].str.contains("not run").all()
     for tables in (report.seeds_needed, report.rates, report.separations):
         tables("laptop")
-    assert report.beside_usual("laptop", "start", "heliconius").empty
+    assert report.beside_usual("laptop", "start").empty
 
 
 def test_unknown_profiles_show_the_laptops_runs(whole):
