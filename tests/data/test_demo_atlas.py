@@ -566,10 +566,12 @@ def test_the_log_keeps_time_method_path_and_status(atlas, session):
 def test_a_connection_is_kept_and_answers_do_not_wait_for_acknowledgements(atlas, session):
     image_id = plain(atlas)
     picture(session, image_id)
-    start = time.monotonic()
+    times = []
     for _ in range(50):
+        start = time.monotonic()
         picture(session, image_id)
-    assert time.monotonic() - start < 1.0  # 50 delayed acknowledgements alone would take 2 s
+        times.append(time.monotonic() - start)
+    assert min(times) < 0.03  # a delayed acknowledgement takes 0.04 s, every time
 
 
 def test_latency_is_added_to_pictures_only():

@@ -189,18 +189,6 @@ def test_a_worker_process_gets_the_file_and_not_its_content(small_set):
     np.testing.assert_array_equal(everything(pickle.loads(message)), everything(packed))
 
 
-def test_fetch_takes_thousands_of_images_a_second(tmp_path):
-    pictures = {f"{number}.jpg": photograph(320, 256, number) for number in range(32)}
-    packed = pack(tmp_path, write_set(tmp_path, pictures), size=224, cache=tmp_path / "cache")
-    assert packed.side == 255
-    indices, position = np.arange(64) % 32, np.linspace(0, 1, 64)
-    packed.fetch(indices, position)
-    start = time.perf_counter()
-    for _ in range(10):
-        packed.fetch(indices, position)
-    assert 640 / (time.perf_counter() - start) > 5000
-
-
 # What is refused
 
 
