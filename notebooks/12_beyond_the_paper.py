@@ -332,7 +332,7 @@ else:
 # - Frozen features and a linear classifier cost one look at each picture. Whoever wants to tell insects apart, and not
 #   to learn how networks learn, should begin there.
 # - Nothing suggests that ImageNet knew these butterflies: the frozen features err no less on the kinds under its own
-#   classes than on the others. SERAN-D has one seed there, so how much either gains is open.
+#   classes than on the others, and gain no more there over SERAN-D, which never saw ImageNet.
 # - Whether the goal was reached stands above, computed from the ledger. Where it says "not run" or "not reached", that
 #   is the result.
 #
