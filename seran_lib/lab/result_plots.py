@@ -35,8 +35,11 @@ def not_run() -> Figure:
     return figure
 
 
-def _say_not_run(axis: Axes) -> None:
-    axis.text(0.5, 0.5, NOT_RUN, transform=axis.transAxes, ha="center", color=COLOURS["other"])
+def _say_not_run(axis: Axes, row: float | None = None) -> None:
+    """In the middle of the panel, or of one of its rows."""
+    where = axis.transAxes if row is None else axis.get_yaxis_transform()
+    y = 0.5 if row is None else row
+    axis.text(0.5, y, NOT_RUN, transform=where, ha="center", va="center", color=COLOURS["other"])
 
 
 def plot_errors(paper: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure:
@@ -55,13 +58,14 @@ def plot_errors(paper: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure
         for place, model in zip(places, paper.index, strict=True):
             errors = rows.loc[rows["model"] == model, "test_top1_error"]
             if errors.empty:
-                axis.text(0.5, place, NOT_RUN, transform=axis.get_yaxis_transform(), ha="center", va="center",
-                          color=COLOURS["other"])  # fmt: skip
+                _say_not_run(axis, place)
                 continue
             axis.plot(errors, [place] * len(errors), "o", color=COLOURS[colour], ms=7, alpha=0.45, mew=0)
             axis.plot(errors.mean(), place, "|", color=COLOURS[colour], ms=18, mew=2.5)
         axis.set(title=data)
     for axis in axes:
+        axis.update_datalim([(0, 0)])  # so that the margin beyond the largest error is a share of it
+        axis.autoscale_view(scaley=False)
         axis.set(xlim=(0, None), xlabel="top-1 error, %")
         axis.grid(axis="y", color=COLOURS["faint"], lw=0.6)
         axis.invert_yaxis() if axis is axes[0] else None
@@ -194,7 +198,7 @@ def plot_species(tables: Mapping[str, pd.DataFrame], worst: int = 6) -> Figure:
     for axis, (data, table) in zip(axes[:, 0], tables.items(), strict=True):
         places = np.arange(len(table))
         axis.vlines(places, 100 * table["low"], 100 * table["high"], color=COLOURS["faint"], lw=2)
-        axis.plot(places, 100 * table["error"], "o", color=COLOURS["ours"], ms=4)
+        axis.plot(places, 100 * table["error"], "o", color=COLOURS["ours"], ms=4, clip_on=False, zorder=3)
         mean = 100 * table["error"].mean()
         axis.axhline(mean, color=COLOURS["other"], lw=1, ls="--")
         axis.text(len(table) - 0.5, mean + 1.5, "mean over species", ha="right", color=COLOURS["other"])
@@ -220,6 +224,8 @@ def plot_look_alikes(sets: Mapping[str, pd.DataFrame], models: Sequence[str]) ->
                 places, table.get(kind, pd.Series(np.nan, table.index)), height=0.36, color=COLOURS[colour]
             )
             axis.bar_label(bars, fmt="%.1f", padding=3)
+        for place in np.flatnonzero(table.isna().all(axis=1)):
+            _say_not_run(axis, place)
         axis.set(title=data, xlabel="test images, %", yticks=range(len(table)), yticklabels=[name(m) for m in models])
         axis.margins(x=0.2)
     axes[0, 0].invert_yaxis()
