@@ -389,8 +389,8 @@ show_table(cams.rename_axis("separation by Grad-CAM"))
 show_table(report.beside_usual("laptop", "cropped"))
 
 # %% [markdown]
-# Two things change at once. The label is gone, and at the same number of pixels the insect is larger. The tests above
-# keep the size and take the label away, so the two can be told apart.
+# Two things change at once. The label is gone, and at the same number of pixels the insect is larger. To tell them
+# apart takes a training with labels covered at the old size, which was not run.
 
 # %% [markdown]
 # ## What we saw
@@ -402,9 +402,9 @@ show_table(report.beside_usual("laptop", "cropped"))
 #   to a forest, names far more kinds than a guess. The network takes less of it than it could: covering label and ruler
 #   costs few points. But a wing on the sheet of another kind is misnamed more often, and then more often as the sheet's
 #   kind than by confusion. A part of that is the cut edge, as the wing on plain grey shows.
-# - **Without the labels it errs no more.** Trained and tested on crops, SERAN-D errs a little less than on whole
-#   photographs, and three seeds can not tell that from nothing. They do rule out that it lived on labels and rulers: then
-#   it would err far more without them.
+# - **The labels are not needed.** Trained and tested on crops, SERAN-D errs a little less than on whole photographs, and
+#   three seeds can not tell that from nothing. A large loss is ruled out. Whether a network that *has* labels reads them
+#   is another question, and the tests above answer it.
 # - **The masks do not point to the insect.** On *Heliconius* they do so less often than those of random weights: their
 #   mean is *lower* on the wing. Single channels do learn to tell insect from background, but more of them turn away from
 #   the insect than toward it. And this is no lack of training: in SERAN-D from a zero start, which hardly errs, the

@@ -571,7 +571,7 @@ def test_a_connection_is_kept_and_answers_do_not_wait_for_acknowledgements(atlas
         start = time.monotonic()
         picture(session, image_id)
         times.append(time.monotonic() - start)
-    assert min(times) < 0.03  # a delayed acknowledgement takes 0.04 s, every time
+    assert sorted(times)[25] < 0.04  # a delayed acknowledgement alone takes as long
 
 
 def test_latency_is_added_to_pictures_only():

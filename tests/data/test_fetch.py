@@ -578,7 +578,7 @@ def test_ctrl_c_keeps_what_is_finished_and_waits_for_nobody(source, tmp_path):
         time.sleep(0.02)
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)  # the picture that hangs would take 60 s
+    _, errors = process.communicate(timeout=15)  # the picture that hangs would take 60 s
     assert process.returncode != 0
     assert "KeyboardInterrupt" in errors
     assert "stopped: 6 of 8 images are here; fetch again to go on" in errors

@@ -200,7 +200,7 @@ def test_many_rows_are_read_in_seconds(tmp_path):
         path.symlink_to("../f0/1000.jpg")
     start = time.perf_counter()
     assert len(read_manifest(tmp_path)) == 20_000
-    assert time.perf_counter() - start < 20
+    assert time.perf_counter() - start < 2
 
 
 def test_select_counts_each_row_under_the_first_rule_that_drops_it(tmp_path):

@@ -106,8 +106,9 @@ for kill in range(kills):
         os._exit(0)
     if kill:
         time.sleep(chance.uniform(0, seconds))
-    while not kill and not (settings.folder / "last.pt").exists():
-        time.sleep(0.001)
+    else:
+        while not (settings.folder / "last.pt").exists():
+            time.sleep(0.001)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 begun = time.perf_counter()
