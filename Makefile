@@ -16,6 +16,9 @@ CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) $(if $(SEEDS),seeds=$(SEEDS)) $(if 
 # A killed Snakemake leaves locks that would refuse the same command; runs lock their own folders, so it needs none.
 SNAKEMAKE = $(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --nolock --rerun-incomplete
 
+# A process a core, each with one thread; a file's tests stay together.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .PHONY: help book trainings test test-browser bench table figures lab clean
 
 help:  ## this list
@@ -40,8 +43,8 @@ trainings: $(READY)  ## only the training runs of the profile
 test: $(READY)  ## lint, unit tests, and every chapter executed by nbval
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --maxprocesses 4 --dist loadfile
-	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && SERAN_RUNS="$$runs" $(BIN)/python -m pytest \
+	$(PYTEST) tests
+	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && SERAN_RUNS="$$runs" $(PYTEST) -p tests.apart \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg notebooks
 
 test-browser: $(READY)  ## the review board in JupyterLab, driven in a real browser

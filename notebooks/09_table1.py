@@ -84,7 +84,8 @@ show_source(verdicts.decide)
 #
 # A study is a set of runs with one question. They stand in the order of their worth, because two cores do not finish
 # everything in a day. `make trainings PROFILE=laptop DATA=path/to/set STUDY=tables` does one of them, or what is left
-# of it. What nobody ran is "not run", here and everywhere.
+# of it. What nobody ran is "not run", here and everywhere. Hours are of one core, two runs side by side on two; the
+# hours to go are an estimate from the pace of the runs so far. Studies share runs, so their hours can not be added up.
 
 # %%
 show_table(report.grid_state(shown).set_index("study"))

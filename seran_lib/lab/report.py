@@ -18,7 +18,7 @@ from seran_lib.paths import RESULTS
 
 from . import result_plots, stats, verdicts
 from .profiles import PROFILES, TABLE1
-from .protocol import CONTRASTS, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
+from .protocol import CONTRASTS, CURVE_EPOCHS, CURVE_IMAGES, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import FOLDER as UNKNOWNS
 from .unknowns import separation
 
@@ -80,12 +80,13 @@ def noise(profile: str) -> Figure:
 def learning(profile: str) -> Figure:
     """Error over epochs and over images per class."""
     panels = {
-        f"{data}, epochs": (pd.concat([rows, *_long(profile, data)]), "epochs")
+        f"{data}, epochs": (pd.concat([rows, *_long(profile, data)]), "epochs", CURVE_EPOCHS)
         for data, rows in sets(profile, "epochs").items()
     }
     few = pd.concat([verdicts.study_rows(study, profile, "butterfly100") for study in ("images", "few_images")])
     whole = few["images_per_class"].replace({0: ALL_IMAGES})
-    panels["butterfly100, images"] = (few.assign(images_per_class=whole).drop_duplicates("run_id"), "images_per_class")
+    few = few.assign(images_per_class=whole).drop_duplicates("run_id")
+    panels["butterfly100, images"] = (few, "images_per_class", [images or ALL_IMAGES for images in CURVE_IMAGES])
     return result_plots.plot_learning(panels, CURVES[:2])
 
 
@@ -299,10 +300,28 @@ def grid_runs(profile: str) -> pd.DataFrame:
 
 
 def grid_state(profile: str) -> pd.DataFrame:
-    """How much of each study is in the ledger: study, data, runs planned, runs done."""
+    """How much of each study is in the ledger: study, data, runs planned, runs done, hours they took, hours to go.
+
+    The hours to go are of one run after another, at the median pace of a network's runs so far: missing where a network
+    or a data set has none. Studies share runs, so neither hours can be added up.
+    """
+    runs = grid_runs(profile)
+    seconds_an_image = 1 / runs.groupby("model")["images_per_second"].median()
+    sizes = runs[runs["images_per_class"] == 0].groupby("data")[["train", "classes"]].first()
     table = []
     for name, study in STUDIES.items():
+        repeats = math.prod(map(len, (study.seeds, study.rates, study.recipes)))
+        pace = seconds_an_image.reindex(study.models)
         for data in study.sets:
-            planned = math.prod(map(len, (study.models, study.seeds, study.pairs, study.rates, study.recipes)))
-            table.append([name, study.asks, data, planned, len(verdicts.study_rows(name, profile, data))])
-    return pd.DataFrame(table, columns=["study", "asks", "data", "planned", "done"])
+            rows = verdicts.study_rows(name, profile, data)
+            whole, classes = sizes.reindex([data]).iloc[0]
+            looks = sum(epochs * (images * classes if images else whole) for epochs, images in study.pairs)
+            left = (
+                repeats * looks * pace.sum(skipna=False)
+                - (rows["epochs"] * rows["train"] * rows["model"].map(pace)).sum()
+            )
+            planned, done = repeats * len(study.pairs) * len(study.models), len(rows)
+            hours = [rows["seconds"].sum() / 3600, left / 3600 if done < planned else 0.0]
+            table.append([name, study.asks, data, planned, done, *hours])
+    columns = ["study", "asks", "data", "planned", "done", "hours", "hours to go"]
+    return pd.DataFrame(table, columns=columns).round({"hours": 1, "hours to go": 1})

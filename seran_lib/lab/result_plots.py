@@ -110,15 +110,15 @@ def _inside(axis: Axes, value: float) -> bool:
     return low <= value <= high
 
 
-def plot_learning(panels: Mapping[str, tuple[pd.DataFrame, str]], models: Sequence[str]) -> Figure:
-    """Test error over epochs or images per class, a panel each: title -> (ledger's rows, column on the x-axis).
+def plot_learning(panels: Mapping[str, tuple[pd.DataFrame, str, Sequence[int]]], models: Sequence[str]) -> Figure:
+    """Test error over epochs or images per class, a panel each: title -> (ledger's rows, column on the x-axis, values
+    of it that are planned).
 
-    Dots are runs, lines their means; both axes are logarithmic.
+    Dots are runs, lines their means; both axes are logarithmic. A planned value without a dot was not run.
     """
     figure, axes = plt.subplots(1, len(panels), figsize=WIDE, squeeze=False)
     palette = dict(zip(models, ("ours", "paper", "good", "doubt"), strict=False))
-    for axis, (title, (rows, column)) in zip(axes[0], panels.items(), strict=True):
-        ends = []
+    for axis, (title, (rows, column, planned)) in zip(axes[0], panels.items(), strict=True):
         for model, colour in palette.items():
             mine = rows[rows["model"] == model]
             if mine.empty:
@@ -126,17 +126,15 @@ def plot_learning(panels: Mapping[str, tuple[pd.DataFrame, str]], models: Sequen
             means = mine.groupby(column)["test_top1_error"].mean()
             axis.plot(mine[column], mine["test_top1_error"], "o", color=COLOURS[colour], ms=5, alpha=0.5, mew=0)
             axis.plot(means.index, means, color=COLOURS[colour], label=name(model))
-            ends += mine[column].tolist()
         axis.set(title=title, xscale="log", yscale="log", xlabel=column.replace("_", " "), ylabel="top-1 test error, %")
-        ticks = sorted(set(ends))
-        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.set_xticks(planned, [f"{tick:g}" for tick in planned])
+        axis.set_xlim(planned[0] / 1.2, planned[-1] * 1.2)
         axis.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
-        axis.set_yticks(
-            [tick for tick in (1, 2, 5, 10, 20, 50, 100) if axis.get_ylim()[0] <= tick <= axis.get_ylim()[1]]
-        )
+        low, high = axis.get_ylim()
+        axis.set_yticks([tick for tick in (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 70, 100) if low <= tick <= high])
         axis.minorticks_off()
-        if ends:
+        if axis.lines:
             axis.legend()
         else:
             _say_not_run(axis)

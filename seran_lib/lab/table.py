@@ -83,7 +83,8 @@ def results_block(profile: str) -> str:
             f"many times fewer than of *{beyond.BASE.name}*.",
             ways_block(profile),
             f"Runs of the protocol that are done: {len(done)}, with {done['seconds'].sum() / 3600:.1f} hours of "
-            "training, two side by side on two cores beside other work.",
+            "training, two side by side on two cores beside other work. Hours to go are of one core, at the median "
+            "pace so far.",
             studies_block(report.grid_state(profile)),
             "The paper's own data and scale (profile `paper`: the Atlas of Living Australia, 224 px): not run."
             if not report.sets("paper")
@@ -115,11 +116,15 @@ def ways_block(profile: str) -> str:
 
 
 def studies_block(state: pd.DataFrame) -> str:
-    """Runs done of those planned: a row a study, a column a data set."""
+    """Runs done of those planned, and the hours to go: a row a study, a column a data set."""
     sets = sorted(state["data"].unique())
     lines = ["| study | asks | " + " | ".join(sets) + " |", "|---|---|" + "--:|" * len(sets)]
     for study, rows in state.groupby("study", sort=False):
-        runs = {row.data: f"{row.done} of {row.planned}" for row in rows.itertuples()}
+        runs = {
+            row["data"]: f"{row['done']} of {row['planned']}"
+            + (f", {row['hours to go']:.1f} h to go" if row["hours to go"] > 0 else "")
+            for _, row in rows.iterrows()
+        }
         lines.append(f"| {study} | {rows['asks'].iloc[0]} | {' | '.join(runs.get(data, '') for data in sets)} |")
     return "\n".join(lines)
 

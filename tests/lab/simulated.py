@@ -42,7 +42,8 @@ def add_runs(
                 "seed": run_seed, "epochs": epochs, "batch": 32, "lr": laptop.lr,
                 "valid_top1_error": 100 * share, "test_top1_error": round(100 * wrong.mean(), 4),
                 "test_top5_error": round(30 * wrong.mean(), 4), "test_macro_error": round(110 * wrong.mean(), 4),
-                "temperature": 1.3, "parameters": 3_000_000, "seconds": 200.0, "device": "CPU", "data_fingerprint": "f",
+                "temperature": 1.3, "parameters": 3_000_000, "seconds": 200.0,
+                "images_per_second": 24.0, "device": "CPU", "data_fingerprint": "f",
             }  # fmt: skip
             rows.append(row | changes)
             table = pd.DataFrame({

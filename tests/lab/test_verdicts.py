@@ -130,6 +130,18 @@ def test_crops_stand_beside_the_whole_photographs_and_are_no_set_of_their_own(re
     assert verdicts.data_sets("laptop") == ["heliconius"] == list(report.sets("laptop"))
 
 
+def test_the_grid_says_what_is_left_of_a_study(results):
+    add_runs(results, {"seran_d": 0.2, "attention92": 0.2})  # 8 epochs of 2,400 images at 24 a second: 800 s
+    add_runs(results, {"seran_d": 0.2}, seeds=(0,), wiring="port")
+    state = report.grid_state("laptop").set_index(["study", "data"])
+    assert dict(state.loc[("wiring", "heliconius")].drop("asks")) == {
+        "planned": 6, "done": 1, "hours": 0.1, "hours to go": 1.1,
+    }  # fmt: skip
+    assert state.loc[("cropped", "heliconius-curated"), "done"] == 0
+    assert state["hours to go"].isna()["cropped", "heliconius-curated"]  # its size is not known
+    assert state["hours to go"].isna()["rates", "heliconius"]  # most networks' pace is not known
+
+
 def test_the_gap_at_few_epochs_against_many(whole):
     change = verdicts.change_of_ratio(rows_of(), rows_of(study="long"), "resnet101", "seran_d")
     assert change.ratio == pytest.approx(2, rel=0.2) and verdicts.decide_change(change) == "agrees"
