@@ -10,6 +10,7 @@ from functools import cache
 from types import MappingProxyType
 
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 
 from seran_lib import paper
@@ -103,7 +104,8 @@ def cost(profile: str) -> Figure:
 
 @cache
 def _costs(width: float, size: int) -> pd.DataFrame:
-    described = {model: describe(create_model(model, 100, width=width), size) for model in TABLE1}
+    with torch.device("meta"):  # shapes suffice
+        described = {model: describe(create_model(model, 100, width=width), size) for model in TABLE1}
     return pd.DataFrame({m: {"parameters": d.parameters, "gmacs": d.gmacs} for m, d in described.items()}).T
 
 

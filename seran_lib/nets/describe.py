@@ -1,5 +1,6 @@
 """What a network costs: parameters, multiply-accumulates, activations, memory, and the shape after every stage."""
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -87,7 +88,11 @@ def _kept_bytes(model: nn.Module, size: int, images: int) -> int:
 
 @torch.no_grad()
 def describe(model: nn.Module, size: int = 224) -> Description:
-    """Measure one forward pass on a `size` x `size` image; the model's mode and weights are left as they were."""
+    """Trace one forward pass on a `size` x `size` image. Only shapes are computed, on a copy; the model is not touched.
+
+    A model that was made under `torch.device("meta")` has no weights either, and costs no time to make.
+    """
+    model = copy.deepcopy(model).to("meta").eval()
     activations = 0
     stages: dict[str, tuple[int, int, int]] = {}
 
@@ -95,22 +100,16 @@ def describe(model: nn.Module, size: int = 224) -> Description:
         nonlocal activations
         activations += output[0].numel()
 
-    hooks = [m.register_forward_hook(count_activations) for m in model.modules() if isinstance(m, nn.Conv2d)]
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(count_activations)
     for name, module in stage_modules(model).items():
 
         def note_shape(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, name: str = name) -> None:
             stages[name] = tuple(output.shape[1:])
 
-        hooks.append(module.register_forward_hook(note_shape))
-    parameter = next(model.parameters())
-    image = torch.zeros(1, 3, size, size, device=parameter.device, dtype=parameter.dtype)
-    was_training = model.training
-    model.eval()
-    try:
-        with FlopCounterMode(display=False) as counter:
-            model(image)
-    finally:
-        model.train(was_training)
-        for hook in hooks:
-            hook.remove()
+        module.register_forward_hook(note_shape)
+    image = torch.zeros(1, 3, size, size, device="meta", dtype=next(model.parameters()).dtype)
+    with FlopCounterMode(display=False) as counter:
+        model(image)
     return Description(count_parameters(model), counter.get_total_flops() / 2e9, activations / 1e6, size, stages)

@@ -30,6 +30,18 @@ def test_published_size(name, parameters, gmacs, activations):
     assert cost.stages["stage 4"] == (2048, 7, 7)
 
 
+def test_a_description_needs_no_weights_and_leaves_a_model_alone():
+    torch.manual_seed(0)
+    model = create_model("seran", 7, width=1 / 8)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    cost = describe(model, 96)
+    with torch.device("meta"):
+        assert describe(create_model("seran", 7, width=1 / 8), 96) == cost
+    assert model.training
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    assert not any(module._forward_hooks for module in model.modules())
+
+
 @pytest.mark.parametrize("name", list_models())
 def test_trains_at_a_small_width_on_any_size(name):
     torch.manual_seed(0)
