@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .figures import COLOURS, WIDE
-from .protocol import MARGIN
+from .protocol import CONTRASTS, MARGIN
 from .verdicts import NOT_RUN
 
 NAMES = {
@@ -174,16 +174,24 @@ def _spread(values: np.ndarray, gap: float) -> np.ndarray:
 
 
 def plot_noise(parts: Mapping[str, pd.DataFrame]) -> Figure:
-    """What moves the difference of two models, in points: test images alone, and training besides (`noise_parts`)."""
-    figure, axes = plt.subplots(
-        1, len(parts), figsize=(WIDE[0], 1.8 + 0.5 * max(map(len, parts.values()))), sharey=True, squeeze=False
-    )
-    for axis, (data, table) in zip(axes[0], parts.items(), strict=True):
-        labels = [f"{name(row.worse)} – {name(row.better)}" for row in table.itertuples()]
-        axis.barh(labels, table["images"], height=0.36, align="edge", color=COLOURS["other"], label="test images alone")
-        axis.barh(labels, table["seen"], height=-0.36, align="edge", color=COLOURS["ours"], label="seen over the seeds")
+    """What moves the difference of two models, in points: test images alone, and training besides (`noise_parts`).
+
+    A row a contrast of the protocol that any data set has, the first on top.
+    """
+    measured = {data: table.set_index(["worse", "better"]) for data, table in parts.items()}
+    pairs = [(c.worse, c.better) for c in CONTRASTS]
+    pairs = [pair for pair in pairs if any(pair in table.index for table in measured.values())]
+    places = range(len(pairs))
+    figure, axes = plt.subplots(1, len(parts), figsize=(WIDE[0], 1.8 + 0.5 * len(pairs)), sharey=True, squeeze=False)
+    for axis, (data, table) in zip(axes[0], measured.items(), strict=True):
+        rows = table.reindex(pairs)
+        axis.barh(places, rows["images"], height=0.36, align="edge", color=COLOURS["other"], label="test images alone")
+        axis.barh(places, rows["seen"], height=-0.36, align="edge", color=COLOURS["ours"], label="seen over the seeds")
+        for place in np.flatnonzero(rows["seen"].isna()):
+            _say_not_run(axis, place)
         axis.set(title=data, xlabel="standard deviation, points")
         axis.tick_params(axis="y", labelsize=11)
+    axes[0, 0].set_yticks(places, [f"{name(worse)} – {name(better)}" for worse, better in pairs])
     axes[0, 0].invert_yaxis()
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
