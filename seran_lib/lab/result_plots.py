@@ -143,7 +143,7 @@ def plot_learning(panels: Mapping[str, tuple[pd.DataFrame, str, Sequence[int]]],
 def plot_cost(costs: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure:
     """Mean error against parameters and against multiply-accumulates (columns parameters, gmacs; models as index), a
     row of panels a data set; `sets` maps it to `verdicts.mean_errors`."""
-    figure, axes = plt.subplots(len(sets), 2, figsize=(WIDE[0], 3.6 * len(sets)), squeeze=False)
+    figure, axes = plt.subplots(len(sets), 2, figsize=(WIDE[0], 3.0 * len(sets)), squeeze=False)
     for line, (data, errors) in zip(axes, sets.items(), strict=True):
         for axis, (column, unit, scale) in zip(
             line,
@@ -182,7 +182,7 @@ def plot_noise(parts: Mapping[str, pd.DataFrame]) -> Figure:
     pairs = [(c.worse, c.better) for c in CONTRASTS]
     pairs = [pair for pair in pairs if any(pair in table.index for table in measured.values())]
     places = range(len(pairs))
-    figure, axes = plt.subplots(1, len(parts), figsize=(WIDE[0], 1.8 + 0.5 * len(pairs)), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(parts), figsize=(WIDE[0], 1.8 + 0.36 * len(pairs)), sharey=True, squeeze=False)
     for axis, (data, table) in zip(axes[0], measured.items(), strict=True):
         rows = table.reindex(pairs)
         axis.barh(places, rows["images"], height=0.36, align="edge", color=COLOURS["other"], label="test images alone")
