@@ -183,7 +183,8 @@ show_table(report.paper_with_noise(shown, report.TABLE1_CONTRASTS))
 #
 # The abstract promises gains "with a limited number of training iterations and a small dataset". So the gap to a plain
 # ResNet should be widest there, and close with more epochs and more images. In the right panel the number of steps is
-# the same for all numbers of images, so that few images are not few iterations as well. Both axes are logarithmic, so
+# the same for all numbers of images, because an epoch goes over few images again and again: few images are not few
+# iterations as well. The numbers are upper bounds, as rare kinds have fewer. Both axes are logarithmic, so
 # that the gap is the ratio of the errors; a value on the lower axis without a dot was not run.
 
 # %%
@@ -204,7 +205,7 @@ show_table(verdict[verdict["claim"] == "C5"].set_index("claim"))
 show_table(report.rates(shown))
 
 # %% [markdown]
-# Each network at its own rate, over all seeds, against the rate that all share in the tables:
+# The networks of C1 and C5 at their own rates, over all seeds, against the rate that all share in the tables:
 
 # %%
 show_table(report.beside_usual(shown, "tuned"))

@@ -233,10 +233,11 @@ print(f"95 % interval {100 * low:.1f} to {100 * high:.1f} %; guessing among {row
 # ## What the ledger says
 #
 # The runs on photographs: two sets, `laptop` scale, three seeds each, every seed with its own split that all ways
-# share. They are the studies "ladder", "same_time", "frozen" and "finetune" of `seran_lib/lab/protocol.py`.
+# share. They are the studies "ladder", "best_step", "frozen" and "finetune" of `seran_lib/lab/protocol.py`: the whole
+# ladder was run on pinned wings, and on field photographs the step that validation images of the former call best.
 
 # %%
-studies = {name: STUDIES[name] for name in ("ladder", "same_time", "frozen", "finetune")}
+studies = {name: STUDIES[name] for name in ("ladder", "best_step", "frozen", "finetune")}
 asked = {name: {"asks": study.asks, "networks": ", ".join(study.models)} for name, study in studies.items()}
 show_table(pd.DataFrame.from_dict(asked, orient="index").rename_axis("study"))
 

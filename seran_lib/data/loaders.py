@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .augment import VIEWS, augment, plain_view
 from .pack import PackedImages
+from .split import UNUSED
 
 CENTRE = 0.5
 
@@ -104,14 +105,19 @@ def make_loaders(
 ) -> DataLoaders:
     """Loaders of the parts "train", "valid" and "test"; `targets` and `parts` have one entry per image.
 
+    Where training images are "unused" (`split.limit_training`), an epoch repeats the others until it is about as long
+    as one of them all, so that few images are not few steps as well.
     `views`, `pieces` and `share` concern the training loader (see `PackedLoader`); with `evaluation_size` the images of
     the other two have another side than `size`.
     """
+    rows = {part: np.flatnonzero(parts == part) for part in ("train", "valid", "test")}
+    training = len(rows["train"])
+    rows["train"] = np.tile(rows["train"], round(1 + np.sum(parts == UNUSED) / max(training, 1)))
     loaders = [
         PackedLoader(
             images,
-            np.flatnonzero(parts == part),
-            targets[parts == part],
+            mine,
+            targets[mine],
             size=size if part == "train" else evaluation_size or size,
             batch=batch,
             training=part == "train",
@@ -121,6 +127,6 @@ def make_loaders(
             pieces=pieces,
             share=share,
         )
-        for part in ("train", "valid", "test")
+        for part, mine in rows.items()
     ]
     return DataLoaders(*loaders, device=device)

@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 
 from . import stats, verdicts
 from .figures import COLOURS
-from .protocol import EPOCHS, LADDER_MODELS, SEEDS_NEEDED, STUDIES, Contrast
+from .protocol import EPOCHS, SEEDS_NEEDED, STUDIES, Contrast
 from .recipes import TRANSFER
 
 GOALS = MappingProxyType({"from random weights": 2.0, "with pretrained weights": 4.0})
 SLACK = 1.1
 NOT_RUN = verdicts.NOT_RUN
-WAYS_OF = ("ladder", "same_time", "frozen", "finetune")  # studies
+WAYS_OF = ("ladder", "frozen", "finetune")  # studies
 # The kinds of butterfly100 that fall under one of ImageNet's butterfly classes: red admiral, monarch, cabbage white,
 # sulphurs (Coliadinae) and lycaenids. None of its kinds is a ringlet.
 IN_IMAGENET = (
@@ -54,9 +54,9 @@ class Way(NamedTuple):
 
 
 def ways() -> list[Way]:
-    """All that the chapter compares, SERAN-D as in the paper first, then each model's ladder, then transfer."""
-    found = [Way(model, recipe, EPOCHS) for model in LADDER_MODELS for recipe in ("paper", *STUDIES["ladder"].recipes)]
-    for study in (STUDIES[name] for name in WAYS_OF[1:]):
+    """All that the chapter compares, SERAN-D as in the paper first, then its ladder, then transfer."""
+    found = [Way("seran_d", "paper", EPOCHS)]
+    for study in (STUDIES[name] for name in WAYS_OF):
         chosen = product(study.models, study.recipes, study.pairs)
         found += [Way(model, recipe, epochs) for model, recipe, (epochs, _) in chosen]
     return found

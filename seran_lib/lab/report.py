@@ -25,7 +25,7 @@ from .unknowns import separation
 
 TABLE1_CONTRASTS = tuple(c for c in CONTRASTS if c.claim not in ("C1", "C2"))
 TABLE2_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C2", "C3"))
-ALL_IMAGES = 86  # training images of a class of butterfly100, on average: where "all of them" stands on an axis
+ALL_IMAGES = 175  # training images of a class of heliconius, on average: where "all of them" stands on an axis
 
 
 def shown_profile(profile: str) -> str:
@@ -80,20 +80,20 @@ def noise(profile: str) -> Figure:
 
 def learning(profile: str) -> Figure:
     """Error over epochs and over images per class."""
+    many, few = (
+        pd.concat([verdicts.study_rows(study, profile, PINNED) for study in ("tables", *studies)])
+        for studies in (("epochs", "long"), ("images", "few_images"))
+    )
+    few["images_per_class"] = few["images_per_class"].replace({0: ALL_IMAGES})
     panels = {
-        f"{data}, epochs": (pd.concat([rows, *_long(profile, data)]), "epochs", CURVE_EPOCHS)
-        for data, rows in sets(profile, "epochs").items()
+        f"{PINNED}, epochs": (many.drop_duplicates("run_id"), "epochs", CURVE_EPOCHS),
+        f"{PINNED}, images": (
+            few.drop_duplicates("run_id"),
+            "images_per_class",
+            [images or ALL_IMAGES for images in CURVE_IMAGES],
+        ),
     }
-    few = pd.concat([verdicts.study_rows(study, profile, "butterfly100") for study in ("images", "few_images")])
-    whole = few["images_per_class"].replace({0: ALL_IMAGES})
-    few = few.assign(images_per_class=whole).drop_duplicates("run_id")
-    panels["butterfly100, images"] = (few, "images_per_class", [images or ALL_IMAGES for images in CURVE_IMAGES])
     return result_plots.plot_learning(panels, CURVES[:2])
-
-
-def _long(profile: str, data: str) -> list[pd.DataFrame]:
-    tables = [verdicts.study_rows(study, profile, data) for study in ("tables", "long") if data in STUDIES[study].sets]
-    return [rows[rows["model"].isin(CURVES[:2])] for rows in tables]
 
 
 def cost(profile: str) -> Figure:
@@ -117,7 +117,7 @@ def look_alikes(profile: str) -> Figure:
 
 def losses(profile: str) -> Figure:
     """Losses over many epochs."""
-    rows = verdicts.study_rows("long", profile, "heliconius")
+    rows = verdicts.study_rows("long", profile, PINNED)
     logs = {
         model: [pd.read_csv(RESULTS / "curves" / f"{run}.csv") for run in rows.loc[rows["model"] == model, "run_id"]]
         for model in CURVES
@@ -309,19 +309,16 @@ def grid_state(profile: str) -> pd.DataFrame:
     """
     runs = grid_runs(profile)
     seconds_an_image = 1 / runs.groupby("model")["images_per_second"].median()
-    sizes = runs[runs["images_per_class"] == 0].groupby("data")[["train", "classes"]].first()
+    sizes = runs[runs["images_per_class"] == 0].groupby("data")["train"].first()
     table = []
     for name, study in STUDIES.items():
         repeats = math.prod(map(len, (study.seeds, study.rates, study.recipes)))
         pace = seconds_an_image.reindex(study.models)
         for data in study.sets:
             rows = verdicts.study_rows(name, profile, data)
-            whole, classes = sizes.reindex([data]).iloc[0]
-            looks = sum(epochs * (images * classes if images else whole) for epochs, images in study.pairs)
-            left = (
-                repeats * looks * pace.sum(skipna=False)
-                - (rows["epochs"] * rows["train"] * rows["model"].map(pace)).sum()
-            )
+            epochs = repeats * sum(epochs for epochs, _ in study.pairs)
+            left = epochs * pace.sum(skipna=False) - (rows["epochs"] * rows["model"].map(pace)).sum()
+            left *= sizes.get(data, math.nan)
             planned, done = repeats * len(study.pairs) * len(study.models), len(rows)
             hours = [rows["seconds"].sum() / 3600, left / 3600 if done < planned else 0.0]
             table.append([name, study.asks, data, planned, done, *hours])

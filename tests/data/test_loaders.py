@@ -1,5 +1,7 @@
 """Loaders: every image once an epoch, the same batch wherever it is made, and a plain view for evaluation."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,15 @@ def test_evaluation_keeps_order_and_shows_every_image():
 def test_too_few_images_are_refused():
     with pytest.raises(ValueError, match="5 images do not fill one batch of 8"):
         loader(count=5)
+
+
+@pytest.mark.parametrize(("few", "times"), [(40, 1), (20, 2), (9, 4), (2, 20)])
+def test_few_images_are_repeated_until_an_epoch_is_as_long_as_with_all(few, times):
+    parts = np.array(["train"] * few + ["unused"] * (40 - few) + ["valid"] * 3 + ["test"] * 2)
+    training, valid, test = make_loaders(Pictures(45), np.arange(45), parts, size=32, batch=4, seed=0, device=CPU)
+    assert Counter(training.rows.tolist()) == dict.fromkeys(range(few), times)
+    assert training.targets.tolist() == training.rows.tolist() and training.steps == few * times // 4
+    assert (valid.n, test.n) == (3, 2)
 
 
 def test_parts_do_not_overlap():

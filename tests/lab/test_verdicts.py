@@ -219,7 +219,7 @@ def test_species_confusions_macro_and_calibration(results):
 def test_the_learning_rate_with_the_lowest_validation_error_is_a_models_own(whole, tmp_path, read_from):
     assert protocol.best_rate("laptop", "senet154") == 2e-3
     assert report.rates("laptop").loc["SENet-154", "chosen"] == 2e-3
-    assert set(rows_of(study="tuned")["lr"]) == {2e-3} and len(rows_of(study="tuned")) == 10
+    assert set(rows_of(study="tuned")["lr"]) == {2e-3} and len(rows_of(study="tuned")) == 4
     ledger_without = pd.read_csv(whole / "ledger.csv")
     ledger_without[ledger_without["lr"] != 4e-3].to_csv(tmp_path / "ledger.csv", index=False)
     read_from(tmp_path)
@@ -237,7 +237,7 @@ def test_the_protocol_names_models_and_claims_that_exist(tmp_path):
     assert len({run.run_id for run in runs}) == 30 and {run.epochs for run in runs} == {protocol.EPOCHS}
     assert [run.seed for run in runs] == sorted(run.seed for run in runs), "what is finished first can be compared"
     with pytest.raises(ValueError, match="not for heliconius"):
-        next(STUDIES["images"].runs("laptop", str(folder)))
+        next(STUDIES["best_step"].runs("laptop", str(folder)))
 
 
 def test_a_row_leads_back_to_its_settings_and_its_command(whole, tmp_path):
