@@ -160,7 +160,7 @@ def plot_ways(tables: dict[str, pd.DataFrame]) -> Figure:
     colours = {name: COLOURS["other"] for name in names}
     colours |= {way.name: COLOURS["ours"] for way in ways() if way.model == BASE.model}
     colours |= {way.name: COLOURS["good"] for way in ways() if way.recipe in TRANSFER}
-    figure, axes = plt.subplots(1, len(tables), figsize=(9.0, 6.2), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(tables), figsize=(9.0, 1.8 + 0.45 * len(names)), sharey=True, squeeze=False)
     nearest = min(np.nanmin(table[["times", "low"]].to_numpy(), initial=0.9) for table in tables.values())
     furthest = max(np.nanmax(table[["times", "high"]].to_numpy(), initial=8) for table in tables.values())
     for axis, (data, table) in zip(axes.flat, tables.items(), strict=True):

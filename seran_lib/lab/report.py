@@ -25,6 +25,11 @@ from .unknowns import separation
 
 TABLE1_CONTRASTS = tuple(c for c in CONTRASTS if c.claim not in ("C1", "C2"))
 TABLE2_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C2", "C3"))
+# Contrasts of the networks that were trained in several ways, and those ways: studies that change one thing.
+CONDITION_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C5") and c.worse in CURVES)
+CONDITIONS = MappingProxyType(
+    {"tables": "as in the tables", "start": "zero start", "long": "32 epochs", "tuned": "own rates"}
+)
 ALL_IMAGES = 175  # training images of a class of heliconius, on average: where "all of them" stands on an axis
 
 
@@ -45,9 +50,34 @@ def _with(profile: str, model: str) -> dict[str, pd.DataFrame]:
 
 def contrasts(profile: str, chosen: tuple[Contrast, ...] = CONTRASTS) -> dict[str, pd.DataFrame]:
     """Data set -> the table of contrasts. Holm's correction is over all contrasts of the protocol, shown or not."""
-    tables = {data: verdicts.contrast_table(rows) for data, rows in sets(profile).items()}
-    keep = [c in chosen for c in CONTRASTS]
-    return {data: table[keep].reset_index(drop=True) for data, table in tables.items()}
+    return {data: _contrasts(rows, chosen) for data, rows in sets(profile).items()}
+
+
+def conditions(profile: str) -> dict[str, pd.DataFrame]:
+    """What was changed about the pinned insects' training -> the table of contrasts of the networks trained so; without
+    what was not run. Holm's correction is over all contrasts of the protocol that have been run so."""
+    tables = {
+        label: _contrasts(verdicts.study_rows(study, profile, PINNED), CONDITION_CONTRASTS)
+        for study, label in CONDITIONS.items()
+    }
+    return {label: table for label, table in tables.items() if table["ours"].notna().any()}
+
+
+def condition_table(profile: str) -> pd.DataFrame:
+    """Ratio with interval and verdict, a row a contrast, a column a condition."""
+    columns = {"paper": {}}
+    for label, table in conditions(profile).items():
+        columns[label] = {}
+        for row in table.itertuples():
+            contrast = f"{result_plots.name(row.worse)} / {result_plots.name(row.better)}"
+            columns["paper"][contrast] = interval(row.paper, row.paper_low, row.paper_high)
+            columns[label][contrast] = f"{interval(row.ours, row.low, row.high)} {row.verdict}".strip()
+    return pd.DataFrame(columns).rename_axis("ratio of errors")
+
+
+def _contrasts(rows: pd.DataFrame, chosen: tuple[Contrast, ...]) -> pd.DataFrame:
+    table = verdicts.contrast_table(rows)
+    return table[[c in chosen for c in CONTRASTS]].reset_index(drop=True)
 
 
 def errors(profile: str) -> Figure:
@@ -69,6 +99,12 @@ def forest_table1(profile: str) -> Figure:
 def forest_table2(profile: str) -> Figure:
     """Ratios of errors behind the claims on Table 2."""
     return result_plots.plot_forest(contrasts(profile, TABLE2_CONTRASTS))
+
+
+def forest_conditions(profile: str) -> Figure:
+    """The same ratios after other trainings."""
+    tables = conditions(profile)
+    return result_plots.plot_forest(tables) if tables else result_plots.not_run()
 
 
 def noise(profile: str) -> Figure:
@@ -185,6 +221,7 @@ FIGURES = MappingProxyType(
         "fig09_learning": learning,
         "fig09_cost": cost,
         "fig10_forest": forest_table2,
+        "fig10_conditions": forest_conditions,
         "fig10_look_alikes": look_alikes,
         "fig10_losses": losses,
         "fig10_species": species,

@@ -119,6 +119,17 @@ def test_studies_do_not_take_each_others_rows(whole):
     assert rows_of("butterfly100").empty
 
 
+def test_a_contrast_can_turn_with_the_training(whole):
+    """After many epochs these ResNets err as SERAN-D does."""
+    found = report.conditions("laptop")
+    assert list(found) == ["as in the tables", "32 epochs"], "one seed has each network's own rate, none a zero start"
+    assert verdict_of(found["as in the tables"], "resnet101", "seran_d") == "agrees"
+    assert verdict_of(found["32 epochs"], "resnet101", "seran_d") == "cannot tell"
+    shown = report.condition_table("laptop")
+    assert shown.index[-1] == "ResNet-101 / SERAN-D" and shown.loc[shown.index[-1], "32 epochs"].endswith("cannot tell")
+    assert len(report.forest_conditions("laptop").axes[0].get_yticks()) == len(shown) == 3
+
+
 def test_crops_stand_beside_the_whole_photographs_and_are_no_set_of_their_own(results):
     add_runs(results, RATES, n=4000, noise=0.03)
     assert report.beside_usual("laptop", "cropped").empty
@@ -277,7 +288,7 @@ def test_everything_is_shown_however_little_was_run(results, models, study):
     assert summary.empty or summary["heliconius"].str.contains("not run").all()
     for tables in (report.seeds_needed, report.rates, report.separations):
         tables("laptop")
-    assert report.beside_usual("laptop", "start").empty
+    assert report.beside_usual("laptop", "start").empty and report.condition_table("laptop").empty
 
 
 def test_unknown_profiles_show_the_laptops_runs(whole):
