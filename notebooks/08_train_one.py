@@ -153,7 +153,8 @@ plt.show()
 # old one first, then in its place. If the machine goes away, the same command goes on at the step that was kept last.
 # Order, augmentation and dropout follow from (seed, epoch, step), so no state of a random generator has to be saved,
 # and on a CPU the final weights are the same to the last bit; on a GPU they are as near to each other as two runs
-# are. A finished run is not repeated. If the memory does not suffice, the run makes its steps fit and says so:
+# are. A finished run whose weights are at hand is not repeated. If the memory does not suffice, the run makes its steps
+# fit and says so:
 
 # %%
 show_source(Fit)

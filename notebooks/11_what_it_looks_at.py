@@ -67,8 +67,8 @@ use_book_style()
 # %% [markdown]
 # ## A trained network
 #
-# The one of chapter 08: SERAN-D on the drawn insects, or on your photographs. If chapter 08 was run before, nothing is
-# trained here.
+# The one of chapter 08: SERAN-D on the drawn insects, or on your photographs. If chapter 08 was run on this machine,
+# nothing is trained here. Weights are not kept in the repository, so elsewhere the run is repeated for them.
 
 # %%
 settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)

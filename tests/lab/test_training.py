@@ -1,6 +1,7 @@
 """Training: interrupted or not, a run ends in the same weights and one row; what must not be mixed is refused."""
 
 import dataclasses
+import hashlib
 import os
 import shutil
 import signal
@@ -157,6 +158,15 @@ def test_a_finished_run_is_not_repeated(settings, capsys):
     assert "nothing to do" in capsys.readouterr().out
     assert again["weights_sha256"] == first["weights_sha256"]
     assert len(pd.read_csv(settings.results / "ledger.csv")) == 1
+    shutil.rmtree(settings.folder)  # as in a fresh clone
+    kept = [settings.results / "ledger.csv", experiment.curve_path(settings), experiment.predictions_path(settings)]
+    contents = [path.read_bytes() for path in kept]
+    assert experiment.run(settings)["utc"] == first["utc"], "without its weights it is repeated, and its row kept"
+    error = f"{first['test_top1_error']:.2f} %"
+    assert f"test error {error}; in the ledger, which keeps the first result: {error}" in capsys.readouterr().out
+    assert [path.read_bytes() for path in kept] == contents
+    weights = (settings.folder / experiment.WEIGHTS).read_bytes()
+    assert hashlib.sha256(weights).hexdigest() == first["weights_sha256"]
     predictions = pd.read_csv(experiment.predictions_path(settings))
     wrong = 100 * (predictions["label"] != predictions["predicted"]).mean()
     assert wrong == pytest.approx(first["test_top1_error"], abs=1e-3)
