@@ -135,9 +135,10 @@ show_table(report.condition_table(shown))
 # %% [markdown]
 # The start decides what Table 2 says. With the plain start the networks differ much, and taking attention away helps.
 # After a zero start SERAN-D errs as its variants without attention and without SE do, as far as three seeds can tell,
-# and all of them err several times less. Only the plain ResNet stays behind. So what the ablation shows at this scale
-# is how well a deep network gets going in eight epochs, more than what its modules can do. A network without attention
-# has fewer layers, and that alone makes a plain start easier. The paper does not state its start.
+# and all of them err several times less. ResNet-101 stays behind, and SE-ResNet-101 (chapter 9). So what the ablation
+# shows at this scale is how well a deep network gets going in eight epochs, more than what its modules can do. A
+# network without attention has fewer layers, and that alone makes a plain start easier. The paper does not state its
+# start.
 
 # %% [markdown]
 # ## 10.4 Does a network without attention over-fit?

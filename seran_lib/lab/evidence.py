@@ -4,6 +4,8 @@
 there the predictions it was counted from and the command that makes it anew.
 """
 
+import hashlib
+
 import pandas as pd
 import torch
 from safetensors.torch import load_file
@@ -33,6 +35,13 @@ def command(row: pd.Series) -> str:
     standard |= usual(row["profile"], row["model"], row["recipe"])
     words = [f"--{name.replace('_', '-')} {row[name]}" for name in CHOICES if row[name] != standard.get(name)]
     return f"python -m seran_lib.lab train --profile {row['profile']} --data {row['data']} {' '.join(words)}"
+
+
+def stored_weights(settings: Settings) -> str:
+    """SHA-256 (hex) of the run's weights on this machine, empty where there are none. It is not the one in the ledger
+    where they are of a repetition."""
+    path = settings.folder / WEIGHTS
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def trained_network(settings: Settings, dataset: Dataset, device: torch.device) -> nn.Module:

@@ -23,7 +23,6 @@ do; whether training points them to the insect is the difference. Shares are fro
 """
 
 import argparse
-import hashlib
 import sys
 from dataclasses import replace
 from itertools import islice
@@ -39,12 +38,12 @@ from seran_lib.data.manifest import DataError
 from seran_lib.nets.attention import MaskBranch
 from seran_lib.paths import RESULTS
 
-from . import explain
+from . import explain, ledger
 from .checkpoint import CheckpointError
 from .dataset import Dataset, open_dataset
 from .distributed import say
 from .evaluate import save_table
-from .evidence import trained_network
+from .evidence import stored_weights, trained_network
 from .experiment import WEIGHTS, recorded
 from .look_edits import error_rows, sheet_rows
 from .look_places import baseline_rows, place_rows, road_rows
@@ -65,11 +64,15 @@ def look_path(settings: Settings) -> Path:
 
 
 def check_weights(settings: Settings, dataset: Dataset) -> None:
-    """Raises CheckpointError where the run's weights are not those that its row in the ledger was measured with."""
-    path, rows = settings.folder / WEIGHTS, recorded(settings)
+    """Raises CheckpointError where the weights here are not those that the run's row in the ledger was measured with:
+    those of a repetition."""
+    own, rows = stored_weights(settings), recorded(settings)
     known = set(rows.loc[rows["data_fingerprint"] == dataset.fingerprint, "weights_sha256"])
-    if path.is_file() and known and hashlib.sha256(path.read_bytes()).hexdigest() not in known:
-        raise CheckpointError(f"{settings.run_id}: its {WEIGHTS} is not that of the ledger's row; train it again")
+    if own and known and own not in known:
+        raise CheckpointError(
+            f"{settings.run_id}: its {WEIGHTS} is not the ledger's but of a repetition. Delete the row from "
+            f"{settings.results / ledger.LEDGER} and train again to have yours recorded instead"
+        )
 
 
 def random_network(settings: Settings, dataset: Dataset, draw: int) -> nn.Module:
@@ -81,10 +84,9 @@ def random_network(settings: Settings, dataset: Dataset, draw: int) -> nn.Module
 
 
 def look(settings: Settings, dataset: Dataset) -> pd.DataFrame:
-    """All measurements of a finished run, in the table described above."""
+    """All measurements of a finished run, or of its repetition on this machine, in the table described above."""
     regions = find_regions(dataset)
     subject = make_subject(settings, dataset, regions)
-    check_weights(settings, dataset)
     trained = trained_network(settings, dataset, pick_device())
     draws = DRAWS if explain.blocks(trained, MaskBranch) else 1
     randoms = [random_network(settings, dataset, draw) for draw in range(draws)]
@@ -153,7 +155,9 @@ def main(arguments: list[str] | None = None) -> int:
             parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=resolve.__kwdefaults__[name])
     try:
         settings = resolve(**vars(parser.parse_args(arguments)))
-        save_table(look_path(settings), look(settings, open_dataset(settings)))
+        dataset = open_dataset(settings)
+        check_weights(settings, dataset)  # what is kept under the run's name must be of its row
+        save_table(look_path(settings), look(settings, dataset))
     except (DataError, CheckpointError, OSError) as error:
         print(f"look: {error}", file=sys.stderr)
         return 1

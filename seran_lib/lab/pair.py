@@ -6,7 +6,9 @@ Python. Running it twice gives the same bytes unless a result changed. A noteboo
 """
 
 import argparse
+import base64
 import hashlib
+import io
 import os
 import sys
 import tempfile
@@ -17,6 +19,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from PIL import Image
 
 from seran_lib.paths import NOTEBOOKS
 
@@ -65,7 +68,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         return client.execute(env={**os.environ, **fixed, "SERAN_RUNS": runs})
 
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
+PNG, WIDGET = "image/png", "application/vnd.jupyter.widget-view+json"
 
 
 def strip(notebook: NotebookNode) -> None:
@@ -82,10 +85,22 @@ def strip(notebook: NotebookNode) -> None:
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
 
 
+def shrink(notebook: NotebookNode) -> None:
+    """Stores every PNG, in place, with 256 colours: drawings look the same and take a third of the bytes."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if PNG in output.get("data", {}):
+                drawn = Image.open(io.BytesIO(base64.b64decode(output["data"][PNG]))).convert("RGB")
+                stored = io.BytesIO()
+                drawn.quantize(256, dither=Image.Dither.NONE).save(stored, "png", optimize=True)
+                output["data"][PNG] = base64.b64encode(stored.getvalue()).decode()
+
+
 def pair(script: Path) -> bool:
     """Makes and executes the notebook beside `script`. True when the file changed."""
     notebook = execute(read_script(script), script.parent)
     strip(notebook)
+    shrink(notebook)
     nbformat.validate(notebook)
     target = script.with_suffix(".ipynb")
     text = nbformat.writes(notebook) + "\n"

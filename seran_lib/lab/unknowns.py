@@ -22,8 +22,7 @@ from seran_lib.paths import CACHE, RESULTS
 from . import ledger
 from .dataset import Dataset, open_dataset
 from .evaluate import predict, save_table
-from .evidence import settings_of, trained_network
-from .experiment import WEIGHTS
+from .evidence import settings_of, stored_weights, trained_network
 from .profiles import PROFILES, Settings, pick_device
 from .recipes import RECIPES
 
@@ -66,7 +65,8 @@ def separation(known: pd.DataFrame, unknown: pd.DataFrame) -> float:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Answer for every run of a data set that has weights here and no answers yet; returns 1 where a folder is bad."""
+    """Answer for every run of a data set whose own weights, not a repetition's, are here and that has no answers yet;
+    returns 1 where a folder is bad."""
     parser = argparse.ArgumentParser(
         prog="python -m seran_lib.lab.unknowns", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -90,7 +90,7 @@ def _answer_all(profile: str, data: str) -> int:
         (row, settings)
         for row, settings in runs
         if settings.run_id == row["run_id"]
-        and (settings.folder / WEIGHTS).exists()
+        and stored_weights(settings) == row["weights_sha256"]
         and not (RESULTS / FOLDER / f"{settings.run_id}.csv.gz").exists()
     ]
     for row, settings in tqdm(runs, unit="run", disable=not sys.stderr.isatty()):

@@ -1,9 +1,14 @@
 """What makes the book: notebooks from scripts, figures as files, source and tables shown in notebooks."""
 
+import base64
+import io
+
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from PIL import Image
 
 from seran_lib.lab import figures, notebook, pair, stats
 
@@ -24,6 +29,10 @@ HEADER = """# ---
 """
 
 
+def open_png(text):
+    return Image.open(io.BytesIO(base64.b64decode(text)))
+
+
 def write(folder, *cells):
     script = folder / "90_try.py"
     script.write_text(HEADER + "\n\n".join(f"# %%\n{cell}" for cell in cells) + "\n")
@@ -42,6 +51,17 @@ def test_a_script_becomes_an_executed_notebook_and_a_second_run_changes_nothing(
     assert not any(cell.metadata for cell in stored.cells) and "version" not in stored.metadata.language_info
     assert not pair.pair(script)
     assert script.with_suffix(".ipynb").read_bytes() == first
+
+
+def test_stored_drawings_look_the_same_in_fewer_bytes(tmp_path):
+    drawing = "import numpy as np\nfrom matplotlib import pyplot as plt\nplt.plot(np.sin(range(40)))\nplt.show()"
+    notebook = pair.execute(pair.read_script(write(tmp_path, f"%matplotlib inline\n{drawing}")), tmp_path)
+    whole = notebook.cells[0].outputs[0].data["image/png"]
+    pair.shrink(notebook)
+    stored = notebook.cells[0].outputs[0].data["image/png"]
+    assert len(stored) < 0.6 * len(whole)
+    before, after = (np.asarray(open_png(png).convert("RGB"), dtype=int) for png in (whole, stored))
+    assert np.abs(before - after).max() < 16
 
 
 def test_a_failing_notebook_leaves_the_stored_one_alone(tmp_path, capsys):

@@ -174,7 +174,7 @@ def test_weights_that_are_not_the_ledgers_are_refused(trained, capsys):
     before = path.read_bytes()
     path.write_bytes(before + b" ")
     try:
-        with pytest.raises(look.CheckpointError, match="is not that of the ledger's row"):
+        with pytest.raises(look.CheckpointError, match=r"of a repetition. Delete the row from .*ledger.csv"):
             look.check_weights(settings, data)
     finally:
         path.write_bytes(before)

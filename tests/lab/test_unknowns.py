@@ -71,6 +71,14 @@ def test_the_command_refuses_a_folder_where_everything_is_known(trained, capsys)
     assert ledger.read(settings.results)["run_id"].tolist() == [row["run_id"]]
 
 
+def test_the_weights_of_a_repetition_do_not_answer_for_the_run(trained, capsys):
+    settings, _ = trained
+    path = settings.folder / experiment.WEIGHTS
+    path.write_bytes(path.read_bytes() + b" ")
+    assert unknowns.main(["--profile", "smoke", "--data", settings.data]) == 0
+    assert capsys.readouterr().out.startswith("0 runs answered")
+
+
 def test_other_settings_are_another_run(trained):
     settings, row = trained
     assert evidence.settings_of(pd.Series(row), settings.data) == dataclasses.replace(settings, batch=16)
