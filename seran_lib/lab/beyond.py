@@ -112,13 +112,13 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
 def goal_table(table: pd.DataFrame) -> pd.DataFrame:
     """One row a goal: the way that is judged, its multiple with interval, what is asked, and the verdict.
 
-    Of the ways of its kind with another recipe than the paper's that were run with enough seeds, on devices where
+    Of the ways of its kind, compared with SERAN-D as in the paper, that were run with enough seeds, on devices where
     SERAN-D was timed, and took no longer, the one with the lowest validation error is judged: "reached" where the
     interval lies above what is asked, "not reached" where it lies below, "cannot tell" otherwise. Where none is left it
     is "not run", or "none in time".
     """
     enough = table[table["seeds"] >= SEEDS_NEEDED].dropna(subset=["low", "effort"])
-    kinds = pd.Series({way.name: way.kind if way.recipe != "paper" else "" for way in ways()})
+    kinds = pd.Series({way.name: way.kind for way in ways()})
     verdict = {}
     for goal, asked in GOALS.items():
         run = enough[kinds[enough.index] == goal]

@@ -33,12 +33,12 @@ Chapter 12 compares times on one kind of device only. Some runs are in float32, 
 ledger names the precision of each. Rounding moves a single run as another seed would, so it is part of the noise. The
 study "cropped" was added.
 
-The first plan would have taken two cores several times as long as anybody waits, and was cut. Both sets have the tables
-and transfer; all else is for heliconius, but for the one step of the ladder that has the lowest validation error there,
-which is tried on butterfly100, too. "tuned" is of four networks, the ladder of SERAN-D alone, and "same_time" is gone:
-no step of the ladder takes longer than the paper's recipe. With few images a class, an epoch repeats them until it has
-as many steps as one of all images. The study "start" was widened by the two networks of C1: such a start had taken away
-more of the error than any module of the paper, so the claim is tried with it, too.
+The first plan would have taken two cores several times as long as anybody waits, and was cut. Both sets have the
+tables and transfer; all else is for heliconius, but for the one step of the ladder that has the lowest validation
+error there, which is tried on butterfly100, too. "tuned" is of four networks, the ladder of SERAN-D alone, and
+"same_time" is gone: chapter 12 judges only what takes about as long as the paper's recipe. With few images a class, an
+epoch repeats them until it has as many steps as one of all images. The study "start" was widened by the two networks
+of C1: such a start had taken away more of the error than any module of the paper, so the claim is tried with it, too.
 """
 
 from collections.abc import Iterator
