@@ -142,7 +142,7 @@ def split(options: argparse.Namespace) -> int:
     parts = split_by_species(manifest, seed=options.seed, grouped=not options.single_images)
     table = manifest[["image_id", "label"]].assign(part=parts)
     table.to_csv(options.folder / SPLIT, index=False, lineterminator="\n")
-    found = leaks.links(manifest, near_duplicates=near_duplicates(options.folder, manifest))
+    found = leaks.links(manifest, near_duplicates=near_duplicates(options.folder, manifest, progress=True))
     counts = parts.value_counts()
     print(f"{counts['train']} images to train, {counts['valid']} for validation, {counts['test']} for the test")
     print(f"fingerprint {fingerprint(manifest, parts)}")

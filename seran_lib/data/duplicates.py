@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from seran_lib.data.components import components
 from seran_lib.data.decisions import open_upright
-from seran_lib.data.pack import terminal
+from seran_lib.progress import progress_bar
 
 HASH_DISTANCE = 14  # of 64 bits; further apart, a pair is not looked at
 COARSE, COARSE_ALIKE = 16, 0.82  # pixels of a first, quick look, and the least correlation of detail there
@@ -95,15 +95,14 @@ def in_threads(
     """`work` of each item, in order. Few are under way at a time, so that decoded pictures do not pile up."""
     items = list(items)
     # Threads, not processes: Pillow decodes and resizes without Python's lock.
-    with _bar(len(items), description, progress) as bar, ThreadPoolExecutor(WORKERS) as pool:
+    with (
+        progress_bar(total=len(items), desc=description, unit="image", show=progress) as bar,
+        ThreadPoolExecutor(WORKERS) as pool,
+    ):
         for first in range(0, len(items), 64):
             for result in pool.map(work, items[first : first + 64]):
                 bar.update()
                 yield result
-
-
-def _bar(images: int, description: str, progress: bool) -> tqdm:
-    return tqdm(total=images, desc=description, unit="image", disable=not (progress and terminal()))
 
 
 def find_copies(prints: Sequence[Fingerprint], *, progress: bool = False) -> pd.DataFrame:
@@ -120,7 +119,7 @@ def find_copies(prints: Sequence[Fingerprint], *, progress: bool = False) -> pd.
         thumbs = np.stack([prints[row].thumb for row in rows])
         coarse = _shrunk(thumbs, COARSE)  # of all at once, as a picture may be in thousands of pairs; 1 KB each
         bits = np.stack([prints[row].bits for row in rows])
-        with _bar(len(rows), "comparing", progress) as bar:
+        with progress_bar(total=len(rows), desc="comparing", unit="image", show=progress) as bar:
             for first, second, mirrored in _candidates(bits, bar):
                 passed = _alike(coarse[first], coarse[second], mirrored) >= COARSE_ALIKE
                 first, second, mirrored = first[passed], second[passed], mirrored[passed]

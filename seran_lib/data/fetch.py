@@ -26,15 +26,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from requests import Session
-from tqdm.auto import tqdm
 
 from seran_lib.data.credits import manifest_rows, write_credits, write_croissant
 from seran_lib.data.download import IMAGES, Failure, Workers, decode
 from seran_lib.data.manifest import MANIFEST, DataError
-from seran_lib.data.pack import NO_ROOM, WORKERS, strict_pillow, terminal
+from seran_lib.data.pack import NO_ROOM, WORKERS, strict_pillow
 from seran_lib.data.plan import PLAN, QUERY
 from seran_lib.data.state import FAILURE_COLUMNS, STATE, Picture, State, Task
 from seran_lib.data.tables import Row, read_rows, write_rows
+from seran_lib.progress import progress_bar
 
 FAILURES = "failures.csv"
 ROUNDS = 3  # passes over what failed for a reason that may have gone by then
@@ -112,7 +112,7 @@ def verify(folder: str | Path, *, progress: bool = True) -> list[str]:
             state = stack.enter_context(State(folder))
         stack.enter_context(strict_pillow())
         pool = stack.enter_context(ThreadPoolExecutor(WORKERS))
-        bar = stack.enter_context(tqdm(desc="verifying", unit="image", disable=not (progress and _watched())))
+        bar = stack.enter_context(progress_bar(desc="verifying", unit="image", show=progress))
         rows = (row for _, row in read_rows(folder / MANIFEST, ("image_id", "file")))
         while batch := list(itertools.islice(rows, 16 * WORKERS)):  # the results of map are not held back otherwise
             for row, problem in zip(batch, pool.map(lambda row: _damage(folder, row), batch), strict=True):
@@ -143,7 +143,7 @@ class _Run:
 def _fetch_due(folder: Path, state: State, run: _Run, session: Session, connections: int, progress: bool) -> None:
     run.left = state.count_due()
     workers = Workers(folder, session, connections)
-    bar = tqdm(total=run.left, desc="fetching", unit="image", disable=not (progress and _watched()))
+    bar = progress_bar(total=run.left, desc="fetching", unit="image", show=progress)
     with bar, strict_pillow():
         try:
             for remaining in reversed(range(ROUNDS)):
@@ -241,12 +241,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-def _watched() -> bool:
-    """Whether somebody sees a bar: on a terminal, or in a notebook."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return hasattr(shell, "kernel") or terminal()
 
 
 def _unwritable(folder: Path, run: _Run, error: OSError | sqlite3.OperationalError) -> DataError:

@@ -18,7 +18,6 @@ import io
 import json
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,9 +28,9 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
-from tqdm import tqdm
 
 from seran_lib.data.manifest import MANIFEST, DataError
+from seran_lib.progress import progress_bar
 
 FORMAT_VERSION = 1  # raise it when the pixels of the same pictures change
 PIXELS, SHAPES = "pixels.bin", "shapes.npy"
@@ -95,7 +94,7 @@ def pack(folder: str | Path, manifest: pd.DataFrame, *, size: int, cache: Path, 
     """Pack the images of `manifest`, in its order, for networks with inputs of `size` pixels; reuse a cache that fits.
 
     Every image is read and hashed on every call, so a changed picture is never missed. One process packs at a time;
-    others wait and reuse its work. With `progress`, a bar is drawn if standard error is a terminal. Raises `DataError`
+    others wait and reuse its work. With `progress`, a bar is drawn where somebody sees it. Raises `DataError`
     naming every picture that cannot be used and why, or how much disk space is missing; nothing is left behind then.
     """
     if manifest.empty:
@@ -186,12 +185,12 @@ def _write_pixels(
     """Decode all, write while nothing is wrong, and return the shapes (n, 2). Raises `DataError` with all problems."""
     shapes = np.zeros((len(pictures.paths), 2), dtype=np.int32)
     rows = [row for row in range(len(pictures.paths)) if row not in problems]
-    bar = tqdm(total=len(rows), desc="packing", unit="image", file=sys.stderr, disable=not (progress and terminal()))
 
     def decode(row: int) -> np.ndarray | str:
         return _decode(pictures.paths[row], contents[row], pictures.side)
 
     # Threads, not processes: Pillow decodes and resizes without Python's lock, and forking under torch can hang.
+    bar = progress_bar(total=len(rows), desc="packing", unit="image", show=progress)
     with bar, strict_pillow(), ThreadPoolExecutor(WORKERS) as pool:
         for first in range(0, len(rows), CHUNK):  # in chunks, or a slow disk would let decoded images pile up
             chunk = rows[first : first + CHUNK]
@@ -291,11 +290,6 @@ def _no_room(cache: Path, pictures: _Pictures, needed: int) -> DataError:
         f"{free // _MEGABYTE} MB are free",
         "Free disk space (look at quotas and file size limits too), choose another cache folder, or a smaller size.",
     )
-
-
-def terminal() -> bool:
-    """Whether somebody watches standard error, so that a progress bar is of use."""
-    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _to_disk(file: BinaryIO) -> None:

@@ -10,10 +10,8 @@ import json
 import random
 import sqlite3
 import statistics
-import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +24,8 @@ from tqdm import tqdm
 from seran_lib.data.ala_query import AS_OF_STATEMENT
 from seran_lib.data.ala_replies import ChangedError
 from seran_lib.data.manifest import DataError
-from seran_lib.data.pack import terminal
 from seran_lib.data.tables import read_rows, rewriting, write_rows
+from seran_lib.progress import progress_bar
 
 if TYPE_CHECKING:  # ala offers what is here as its own, so this module must not need it
     from seran_lib.data.ala import Atlas, Query, SpeciesCount
@@ -143,12 +141,11 @@ def collect_plan(
     folder.mkdir(parents=True, exist_ok=True)
     ranking = atlas.species(query)
     taken = ranking[:species]
-    hide = not (progress and terminal())
     images = 0
     # A database without a name lies in a file of the system's that vanishes with the process, killed or not.
     with closing(sqlite3.connect("")) as store:
         store.executescript(_SCHEMA)
-        with tqdm(taken, desc="records", unit="species", file=sys.stderr, disable=hide) as bar:
+        with progress_bar(taken, desc="records", unit="species", show=progress) as bar:
             for one in bar:
                 images += _list_records(store, atlas, query, one)
                 bar.set_postfix(images=images)
@@ -162,7 +159,7 @@ def collect_plan(
             "ids_in_several_records": _number(store, _SHARED.format("uuid")),
             "ids_under_several_species": _number(store, _SHARED.format("label")),
         }
-        with tqdm(total=counts["image_ids"], desc="images", unit="image", file=sys.stderr, disable=hide) as bar:
+        with progress_bar(total=counts["image_ids"], desc="images", unit="image", show=progress) as bar:
             counts |= _choose_images(store, atlas, query, size, bar)
         counts["dropped_by_per_species"] = _draw(store, per_species, seed) if per_species else 0
         counts["planned"] = _number(store, "SELECT count(*) FROM planned")
@@ -242,9 +239,7 @@ def _store_record(store: sqlite3.Connection, record: dict, one: "SpeciesCount") 
     return len(images)
 
 
-def _choose_images(
-    store: sqlite3.Connection, atlas: "Atlas", query: "Query", size: str, bar: Iterable
-) -> dict[str, int]:
+def _choose_images(store: sqlite3.Connection, atlas: "Atlas", query: "Query", size: str, bar: tqdm) -> dict[str, int]:
     """Ask what is known of each image, store the rows of those that fit, and count the others by the reason."""
     dropped = dict.fromkeys(("dropped_unknown_to_image_service", "dropped_by_licence", "dropped_by_as_of"), 0)
     groups = _groups_of_records(store)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,12 +10,12 @@ from functools import cache
 import pandas as pd
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.describe import training_memory
 from seran_lib.nets.recompute import recompute_blocks
 from seran_lib.paper import FACTS
+from seran_lib.progress import progress_bar
 
 from . import ledger, profiles
 from .checkpoint import write_json
@@ -187,7 +186,7 @@ def needs_table(runs: Sequence[Settings], classes: int) -> pd.DataFrame:
     multiply-accumulates in 10^9, memory in GB and as a share of a 16 GB card.
     """
     rows = {}
-    for run in tqdm(runs, desc="measuring models", unit="model", leave=False, disable=not sys.stderr.isatty()):
+    for run in progress_bar(runs, desc="measuring models", unit="model", leave=False):
         torch.manual_seed(run.seed)
         model = create_model(run.model, classes, width=run.width, wiring=run.wiring, init=run.init)
         cost = describe(model, run.size)

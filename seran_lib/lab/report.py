@@ -28,9 +28,13 @@ TABLE2_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C2", "C3"))
 # Contrasts of the networks that were trained in several ways, and those ways: studies that change one thing.
 CONDITION_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C5") and c.worse in CURVES)
 CONDITIONS = MappingProxyType(
-    {"tables": "as in the tables", "start": "zero start", "long": "32 epochs", "tuned": "own rates"}
+    {
+        "tables": "as in the tables",
+        "start": "zero start",
+        "long": f"{STUDIES['long'].pairs[0][0]} epochs",
+        "tuned": "own rates",
+    }
 )
-ALL_IMAGES = 175  # training images of a class of heliconius, on average: where "all of them" stands on an axis
 
 
 def shown_profile(profile: str) -> str:
@@ -120,14 +124,13 @@ def learning(profile: str) -> Figure:
         pd.concat([verdicts.study_rows(study, profile, PINNED) for study in ("tables", *studies)])
         for studies in (("epochs", "long"), ("images", "few_images"))
     )
-    few["images_per_class"] = few["images_per_class"].replace({0: ALL_IMAGES})
+    whole = few[few["images_per_class"] == 0]
+    everything = round((whole["train"] / whole["classes"]).mean()) if len(whole) else 0  # of the mean class
+    few["images_per_class"] = few["images_per_class"].replace({0: everything})
+    planned = [images or everything for images in CURVE_IMAGES if images or everything]
     panels = {
         f"{PINNED}, epochs": (many.drop_duplicates("run_id"), "epochs", CURVE_EPOCHS),
-        f"{PINNED}, images": (
-            few.drop_duplicates("run_id"),
-            "images_per_class",
-            [images or ALL_IMAGES for images in CURVE_IMAGES],
-        ),
+        f"{PINNED}, images": (few.drop_duplicates("run_id"), "images_per_class", planned),
     }
     return result_plots.plot_learning(panels, CURVES[:2])
 

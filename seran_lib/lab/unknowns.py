@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
-from tqdm import tqdm
 
 from seran_lib.data.loaders import PackedLoader
 from seran_lib.data.manifest import DataError, read_manifest
 from seran_lib.data.pack import pack
 from seran_lib.paths import CACHE, RESULTS
+from seran_lib.progress import progress_bar
 
 from . import ledger
 from .dataset import Dataset, open_dataset
@@ -93,7 +93,7 @@ def _answer_all(profile: str, data: str) -> int:
         and stored_weights(settings) == row["weights_sha256"]
         and not (RESULTS / FOLDER / f"{settings.run_id}.csv.gz").exists()
     ]
-    for row, settings in tqdm(runs, unit="run", disable=not sys.stderr.isatty()):
+    for row, settings in progress_bar(runs, unit="run"):
         dataset = open_dataset(settings)
         if dataset.fingerprint != row["data_fingerprint"]:
             raise DataError(f"{data} holds other images than {settings.run_id} saw", "Give the folder it was run on.")

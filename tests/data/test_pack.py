@@ -13,6 +13,7 @@ import sys
 import time
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -482,13 +483,20 @@ def test_an_interrupt_leaves_nothing_behind(small_set, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("terminal", "asked", "drawn"), [(True, True, True), (False, True, False), (True, False, False)]
+    ("terminal", "shell", "asked", "drawn"),
+    [
+        (True, None, True, True),
+        (False, SimpleNamespace(kernel="a notebook's"), True, True),
+        (False, SimpleNamespace(), True, False),
+        (True, None, False, False),
+    ],
 )
-def test_progress_is_drawn_only_on_a_terminal(small_set, monkeypatch, terminal, asked, drawn):
+def test_progress_is_drawn_only_on_a_terminal_or_in_a_notebook(small_set, monkeypatch, terminal, shell, asked, drawn):
     folder, manifest, cache = small_set
     screen = io.StringIO()
     screen.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     pack(folder, manifest, size=SIZE, cache=cache, progress=asked)
     assert ("packing" in screen.getvalue()) == drawn
     if not drawn:
