@@ -113,6 +113,10 @@ for name in report.sets(shown):
     show_table(report.single_runs(shown, name, report.TABLE2_CONTRASTS).rename_axis(name))
 
 # %% [markdown]
+# On the field photographs neither part of SERAN-D earns its place at this scale. Without attention it errs less. Without
+# SE it errs as much, and so nearly as much that a gain of the paper's size is ruled out. On the pinned wings attention
+# costs more still, while SE leans to what the paper says: the sets agree on attention, and not on SE.
+#
 # ## 10.3 Is it the network, or how it was trained?
 #
 # All networks above had the same few epochs, one learning rate and the plain start of 2019. A network that suits those
