@@ -115,7 +115,8 @@ for name in report.sets(shown):
 # %% [markdown]
 # On the field photographs neither part of SERAN-D earns its place at this scale. Without attention it errs less. Without
 # SE it errs as much, and so nearly as much that a gain of the paper's size is ruled out. On the pinned wings attention
-# costs more still, while SE leans to what the paper says: the sets agree on attention, and not on SE.
+# costs more still in the first three seeds; the fourth, run last, says the opposite. It took the significance away, and
+# by what it added to the noise that of SE as well. A table of single runs hides how much one more run can do.
 #
 # ## 10.3 Is it the network, or how it was trained?
 #
@@ -137,7 +138,7 @@ plt.show()
 show_table(report.condition_table(shown))
 
 # %% [markdown]
-# The start decides what Table 2 says. With the plain start the networks differ much, and taking attention away helps.
+# The start decides what Table 2 says. With the plain start the networks differ much, and taking attention away mostly helps.
 # After a zero start SERAN-D errs as its variants without attention and without SE do, as far as three seeds can tell,
 # and all of them err several times less. ResNet-101 stays behind, and SE-ResNet-101 (chapter 9). So what the ablation
 # shows at this scale is how well a deep network gets going in eight epochs, more than what its modules can do. A

@@ -103,7 +103,7 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     table[["low", "high"]] = np.nan
     run = rows["model"].unique()
     if BASE.name in run and len(run) > 1 and (design := stats.block_design(rows)):
-        for name in set(run) - {BASE.name}:
+        for name in [name for name in run if name != BASE.name and stats.shared_seeds(rows, (BASE.name, name))]:
             ratio = design.ratio(BASE.name, name)
             table.loc[name, ["times", "low", "high"]] = ratio.ratio, ratio.low, ratio.high
     return table

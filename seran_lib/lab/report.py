@@ -355,7 +355,7 @@ def grid_state(profile: str) -> pd.DataFrame:
         repeats = math.prod(map(len, (study.seeds, study.rates, study.recipes)))
         pace = seconds_an_image.reindex(study.models)
         for data in study.sets:
-            rows = verdicts.study_rows(name, profile, data)
+            rows = verdicts.own_rows(study, profile, data)
             epochs = repeats * sum(epochs for epochs, _ in study.pairs)
             left = epochs * pace.sum(skipna=False) - (rows["epochs"] * rows["model"].map(pace)).sum()
             left *= sizes.get(data, math.nan)

@@ -194,13 +194,15 @@ class BlockDesign:
 
     `runs` has a row per run with model, seed, wrong (images) and n. All models of a seed share the split, so what a
     split makes hard for all of them cancels; the rest is what training and test images do to a difference between
-    models, pooled over all models. The logarithm is of (wrong + 1/2) / (n + 1). Raises ValueError where no two
-    models share two seeds, since then there is no rest to measure noise by.
+    models, pooled over all models. A contrast is the mean over the seeds that its models share, so that it moves by
+    their own runs alone; where all have the same seeds, that is what least squares give. The logarithm is of
+    (wrong + 1/2) / (n + 1). Raises ValueError where no two models share two seeds, since then there is no rest to
+    measure noise by.
     """
 
     def __init__(self, runs: pd.DataFrame):
         table = runs.assign(log_error=np.log((runs["wrong"] + 0.5) / (runs["n"] + 1)))
-        self.seeds = table.groupby("model")["seed"].nunique()
+        self._log_errors = table.pivot(index="seed", columns="model", values="log_error")
         self._fit = ols("log_error ~ 0 + C(model) + C(seed)", table).fit()
         if self._fit.df_resid < 1:
             raise ValueError("too few runs share a seed with others: noise can not be told, run more seeds")
@@ -220,16 +222,29 @@ class BlockDesign:
         return self.contrast({first: 1, second: -1})
 
     def contrast(self, weights: Mapping[str, int]) -> Ratio:
-        """The product of the models' errors to the powers given: {a: 1, b: -1, c: -1, d: 1} is (a / b) / (c / d)."""
-        test = self._fit.t_test(" ".join(f"{weight:+d} * C(model)[{model}]" for model, weight in weights.items()))
-        bounds = [*test.conf_int(0.05)[0], *test.conf_int(0.10)[0]]
-        return Ratio(float(np.exp(test.effect[0])), *(float(np.exp(bound)) for bound in bounds), float(test.pvalue))
+        """The product of the models' errors to the powers given: {a: 1, b: -1, c: -1, d: 1} is (a / b) / (c / d).
+
+        Raises ValueError where the models share no seed.
+        """
+        logs = (self._log_errors[list(weights)] * pd.Series(weights)).sum(axis=1, skipna=False).dropna()
+        if logs.empty:
+            raise ValueError(f"{', '.join(weights)} share no seed")
+        sd = self.noise * sqrt(sum(weight**2 for weight in weights.values()) / len(logs))
+        rest = student(self.degrees_of_freedom)
+        bounds = [logs.mean() + sign * rest.ppf(level) * sd for level in (0.975, 0.95) for sign in (-1, 1)]
+        p = 2 * rest.sf(abs(logs.mean()) / sd)
+        return Ratio(float(np.exp(logs.mean())), *(float(np.exp(bound)) for bound in bounds), float(p))
 
     def smallest_ratio(self, seeds: int, *, power: float = 0.8, alpha: float = 0.05) -> float:
         """The smallest ratio above 1 that a design of these models with so many seeds, two or more, finds with that
         power, at the noise measured here."""
-        quantiles = student.ppf([1 - alpha / 2, power], (len(self.seeds) - 1) * (seeds - 1)).sum()
+        quantiles = student.ppf([1 - alpha / 2, power], (len(self._log_errors.columns) - 1) * (seeds - 1)).sum()
         return float(np.exp(quantiles * self.noise * sqrt(2 / seeds)))
+
+
+def shared_seeds(runs: pd.DataFrame, models: Iterable[str]) -> int:
+    """How many seeds all of these models were run with."""
+    return len(set.intersection(*(set(runs.loc[runs["model"] == model, "seed"]) for model in models)))
 
 
 def block_design(runs: pd.DataFrame) -> BlockDesign | None:

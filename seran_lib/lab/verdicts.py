@@ -16,7 +16,7 @@ from seran_lib.paths import RESULTS
 
 from . import ledger, stats
 from .profiles import usual
-from .protocol import CONTRASTS, CROPPED, EPOCHS, LOOK_ALIKES, MARGIN, SEEDS_NEEDED, STUDIES, Contrast, best_rate
+from .protocol import CONTRASTS, CROPPED, EPOCHS, LOOK_ALIKES, MARGIN, SEEDS_NEEDED, STUDIES, Contrast, Study, best_rate
 
 PAPER_TEST, PAPER_VALID = 5118, 5119  # images; chapter 03 finds that the printed test errors are of 5,118
 LEVEL = 0.05
@@ -25,9 +25,17 @@ NOT_RUN, CANNOT_TELL, AGREES, CONTRADICTS = "not run", "cannot tell", "agrees", 
 
 
 def study_rows(name: str, profile: str, data: str) -> pd.DataFrame:
-    """The ledger's rows that belong to a study of `protocol.STUDIES`, on one data set; `wrong` and `n` count test
-    images."""
-    study, rows = STUDIES[name], ledger.read(RESULTS)
+    """The ledger's rows that belong to a study of `protocol.STUDIES`, or to one that extends it, on one data set;
+    `wrong` and `n` count test images."""
+    extensions = (study for study in STUDIES.values() if study.extends == name and data in study.sets)
+    rows = pd.concat([own_rows(study, profile, data) for study in (STUDIES[name], *extensions)])
+    wrong = (rows["test_top1_error"] * rows["test"] / 100).round().astype(int)
+    return rows.assign(wrong=wrong, n=rows["test"]).sort_values(["model", "seed", "epochs", "lr"], ignore_index=True)
+
+
+def own_rows(study: Study, profile: str, data: str) -> pd.DataFrame:
+    """The ledger's rows that belong to this study alone."""
+    rows = ledger.read(RESULTS)
     rows = rows[(rows["profile"] == profile) & (rows["data"] == data) & (rows["wiring"] == study.wiring)]
     rows = rows[rows["model"].isin(study.models) & rows["recipe"].isin(study.recipes) & rows["seed"].isin(study.seeds)]
     planned = [usual(profile, model, recipe) for model, recipe in zip(rows["model"], rows["recipe"], strict=True)]
@@ -41,8 +49,7 @@ def study_rows(name: str, profile: str, data: str) -> pd.DataFrame:
     else:
         own = (0.0 in study.rates) & (rows["lr"] == planned["lr"].loc[rows.index])
         rows = rows[own | rows["lr"].isin([rate for rate in study.rates if rate])]
-    wrong = (rows["test_top1_error"] * rows["test"] / 100).round().astype(int)
-    return rows.assign(wrong=wrong, n=rows["test"]).sort_values(["model", "seed", "epochs", "lr"], ignore_index=True)
+    return rows
 
 
 def own_rates(profile: str) -> dict[str, float]:
@@ -92,8 +99,8 @@ def decide(ratio: stats.Ratio, holm: float, *, tie: bool) -> str:
 def contrast_table(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
     """One row a contrast: ours and the paper's ratio with intervals, p, Holm's p, and the verdicts on direction and
     size. Without enough seeds of both models the verdict is "not run" and the numbers are missing."""
-    seeds = rows.groupby("model")["seed"].nunique()
-    enough = [min(seeds.get(c.worse, 0), seeds.get(c.better, 0)) >= SEEDS_NEEDED for c in contrasts]
+    seeds = [stats.shared_seeds(rows, (c.worse, c.better)) for c in contrasts]
+    enough = [shared >= SEEDS_NEEDED for shared in seeds]
     design = stats.BlockDesign(rows) if any(enough) else None
     ours = [design.ratio(c.worse, c.better) if run else None for c, run in zip(contrasts, enough, strict=True)]
     directed = [k for k, c in enumerate(contrasts) if ours[k] and not c.tie]
@@ -107,7 +114,7 @@ def contrast_table(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS
         theirs = paper_ratio(contrast)
         row = {"claim": contrast.claim, "worse": contrast.worse, "better": contrast.better, "tie": contrast.tie}
         row |= {"paper": theirs.ratio, "paper_low": theirs.low, "paper_high": theirs.high, "verdict": NOT_RUN}
-        row |= {"seeds": int(min(seeds.get(contrast.worse, 0), seeds.get(contrast.better, 0)))}
+        row |= {"seeds": seeds[k]}
         if ratio:
             row |= {"ours": ratio.ratio, "low": ratio.low, "high": ratio.high, "p": ratio.p, "holm": holm.get(k)}
             row |= {"verdict": decide(ratio, holm.get(k, np.nan), tie=contrast.tie)}
@@ -200,8 +207,7 @@ def look_alike_ratio(errors: pd.DataFrame, worse: str = "seran_d_no_se", better:
 
 
 def _four_way(runs: pd.DataFrame, names: Sequence[str]) -> stats.Ratio | None:
-    seeds = runs.groupby("model")["seed"].nunique().reindex(names, fill_value=0)
-    if seeds.min() < SEEDS_NEEDED:
+    if stats.shared_seeds(runs, names) < SEEDS_NEEDED:
         return None
     return stats.BlockDesign(runs).contrast(dict(zip(names, (1, -1, -1, 1), strict=True)))
 

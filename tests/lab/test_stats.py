@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.formula.api import ols
 
 from seran_lib.lab import stats
 
@@ -215,6 +216,31 @@ def test_block_design_takes_models_with_more_seeds_and_refuses_single_ones():
     assert narrow.high / narrow.low < wide.high / wide.low, "five seeds say more than three"
     with pytest.raises(ValueError, match="too few runs share a seed"):
         stats.BlockDesign(runs[runs["seed"] == 0])
+    apart = uneven.assign(seed=uneven["seed"].where(uneven["model"] != "d", uneven["seed"] + 2))
+    assert (stats.shared_seeds(uneven, "cd"), stats.shared_seeds(apart, "cd"), stats.shared_seeds(apart, "ad")) == (
+        3,
+        1,
+        3,
+    )
+
+
+def test_a_contrast_moves_by_its_own_runs_alone():
+    """As least squares say where all models have the same seeds; a seed of others is no news of these."""
+    runs = _runs(TRUTH, seeds=3, noise=0.05)
+    more = pd.DataFrame([("a", 3, 90_000, 100_000), ("b", 3, 1000, 100_000)], columns=runs.columns)
+    few, many = stats.BlockDesign(runs), stats.BlockDesign(pd.concat([runs, more]))
+    assert many.ratio("c", "a").ratio == pytest.approx(few.ratio("c", "a").ratio)
+    assert many.ratio("b", "a").ratio < few.ratio("b", "a").ratio / 2
+    table = runs.assign(log_error=np.log((runs["wrong"] + 0.5) / (runs["n"] + 1)))
+    fit = ols("log_error ~ 0 + C(model) + C(seed)", table).fit().t_test("C(model)[c] - C(model)[a]")
+    ratio = few.ratio("c", "a")
+    assert np.log([ratio.ratio, ratio.low, ratio.high]) == pytest.approx([fit.effect[0], *fit.conf_int(0.05)[0]])
+    assert ratio.p == pytest.approx(float(fit.pvalue))
+    runs = _runs(TRUTH, seeds=6, noise=0.05)
+    first, last = runs["seed"] < 3, runs["model"].isin(["c", "d"])  # c has all seeds, a and b the first, d the last
+    alone = stats.BlockDesign(runs[(first & (runs["model"] != "d")) | (~first & last)])
+    with pytest.raises(ValueError, match="a, d share no seed"):
+        alone.ratio("a", "d")
 
 
 def test_within_a_margin_needs_the_whole_interval():

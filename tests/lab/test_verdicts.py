@@ -119,6 +119,19 @@ def test_studies_do_not_take_each_others_rows(whole):
     assert rows_of("butterfly100").empty
 
 
+def test_more_seeds_of_the_closest_rivals_enter_where_the_tables_do(results):
+    pair = ("seran_d_no_attention", "seran_d")
+    add_runs(results, RATES, n=4000, noise=0.03)
+    before = verdicts.contrast_table(rows_of()).set_index(["worse", "better"]).loc[pair]
+    more = {model: RATES[model] for model in STUDIES["more_seeds"].models}
+    add_runs(results, more | {"resnet152": 0.4}, seeds=(3, 4), n=4000, noise=0.03, seed=7)
+    after = verdicts.contrast_table(rows_of()).set_index(["worse", "better"]).loc[pair]
+    assert (before["seeds"], after["seeds"]) == (3, 5)
+    assert np.log(after["high"] / after["low"]) < np.log(before["high"] / before["low"])
+    assert set(rows_of().query("model == 'resnet152'")["seed"]) == {0, 1, 2}, "it was to have three"
+    assert len(report.error_table("laptop", "heliconius", ["seran_d"])) == 1
+
+
 def test_a_contrast_can_turn_with_the_training(whole):
     """After many epochs these ResNets err as SERAN-D does."""
     found = report.conditions("laptop")
