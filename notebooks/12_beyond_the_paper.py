@@ -232,9 +232,10 @@ print(f"95 % interval {100 * low:.1f} to {100 * high:.1f} %; guessing among {row
 #
 # ## What the ledger says
 #
-# The runs on photographs: two sets, `laptop` scale, three seeds each, every seed with its own split that all ways
-# share. They are the studies "ladder", "best_step", "frozen" and "finetune" of `seran_lib/lab/protocol.py`: the whole
-# ladder was run on pinned wings, and on field photographs the step that validation images of the former call best.
+# The runs on photographs: two sets, `laptop` scale, three seeds or more where a way is complete, every seed with its own
+# split that all ways share. They are the studies "ladder", "best_step", "frozen" and "finetune" of
+# `seran_lib/lab/protocol.py`: the ladder is for pinned wings, and the step that validation images of those call best is
+# tried on field photographs, too.
 
 # %%
 studies = {name: STUDIES[name] for name in ("ladder", "best_step", "frozen", "finetune")}

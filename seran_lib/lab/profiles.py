@@ -47,7 +47,7 @@ PROFILES = {
         ("resnet101", "seran_d"),
     ),
     "laptop": Profile(
-        "real science without a GPU", "photographs", "4 to 45 minutes a model on 2 cores",
+        "real science without a GPU", "photographs", "minutes to two hours a model on 2 cores",
         1 / 4, 96, 32, 12, 1e-3, 20, "plain",
         (*TABLE1, *TABLE2),
     ),

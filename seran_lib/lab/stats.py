@@ -230,10 +230,9 @@ class BlockDesign:
         if logs.empty:
             raise ValueError(f"{', '.join(weights)} share no seed")
         sd = self.noise * sqrt(sum(weight**2 for weight in weights.values()) / len(logs))
-        rest = student(self.degrees_of_freedom)
-        bounds = [logs.mean() + sign * rest.ppf(level) * sd for level in (0.975, 0.95) for sign in (-1, 1)]
-        p = 2 * rest.sf(abs(logs.mean()) / sd)
-        return Ratio(float(np.exp(logs.mean())), *(float(np.exp(bound)) for bound in bounds), float(p))
+        known = student(self.degrees_of_freedom, loc=logs.mean(), scale=sd)
+        bounds = np.exp(known.ppf([0.025, 0.975, 0.05, 0.95]))
+        return Ratio(float(np.exp(logs.mean())), *map(float, bounds), float(2 * min(known.cdf(0), known.sf(0))))
 
     def smallest_ratio(self, seeds: int, *, power: float = 0.8, alpha: float = 0.05) -> float:
         """The smallest ratio above 1 that a design of these models with so many seeds, two or more, finds with that

@@ -45,10 +45,14 @@ def quoted_errors(model: str) -> str:
 
 
 def errors_block(profile: str) -> str:
-    """Tables 1 and 2 as run: a row a model, two columns a data set."""
+    """Tables 1 and 2 as run: a row a model, two columns a data set.
+
+    Parameters depend on the number of classes, so all are of one set, that with the most models.
+    """
     tables = {data: verdicts.mean_errors(rows, (*TABLE1, *TABLE2)) for data, rows in report.sets(profile).items()}
+    counted = max(tables, key=lambda data: tables[data]["parameters"].count())
     lines = [
-        "| model | paper | " + " | ".join(f"{data} | seeds" for data in tables) + " | parameters |",
+        "| model | paper | " + " | ".join(f"{data} | seeds" for data in tables) + f" | parameters ({counted}) |",
         "|---|--:|" + "--:|--:|" * len(tables) + "--:|",
     ]
     for model in (*TABLE1, *TABLE2):
@@ -56,8 +60,8 @@ def errors_block(profile: str) -> str:
         for table in tables.values():
             row = table.loc[model]
             cells += [error_cell(row), f"{row['seeds']:.0f}"] if row["seeds"] else ["not run", ""]
-        sizes = [table.loc[model, "parameters"] for table in tables.values() if table.loc[model, "seeds"]]
-        size = f"{sizes[0] / 1e6:.2f} M" if sizes else ""
+        parameters = tables[counted].loc[model, "parameters"]
+        size = f"{parameters / 1e6:.2f} M" if pd.notna(parameters) else ""
         lines.append(f"| `{model}` | {quoted_errors(model)} | {' | '.join(cells)} | {size} |")
     return "\n".join(lines)
 

@@ -129,7 +129,14 @@ def test_more_seeds_of_the_closest_rivals_enter_where_the_tables_do(results):
     assert (before["seeds"], after["seeds"]) == (3, 5)
     assert np.log(after["high"] / after["low"]) < np.log(before["high"] / before["low"])
     assert set(rows_of().query("model == 'resnet152'")["seed"]) == {0, 1, 2}, "it was to have three"
-    assert len(report.error_table("laptop", "heliconius", ["seran_d"])) == 1
+    assert verdicts.mean_errors(rows_of(), ["seran_d", "seran"])["seeds"].tolist() == [5, 3]
+
+
+def test_the_readmes_parameters_are_all_of_one_set_for_they_depend_on_its_classes(results):
+    add_runs(results, RATES)
+    add_runs(results, {"seran_d": 0.3}, data="butterfly100", n=900, parameters=9_000_000)
+    block = table.errors_block("laptop")
+    assert "| parameters (heliconius) |" in block and block.count("| 3.00 M |") == 10
 
 
 def test_a_contrast_can_turn_with_the_training(whole):
