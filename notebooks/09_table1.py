@@ -65,7 +65,8 @@ print(f"profile {profile}: showing the runs of {shown}")
 # ## 9.1 The protocol
 #
 # Whoever looks at the results first and chooses the question afterwards finds what he likes. So the questions came
-# first. This page was committed before the runs, and the code below follows it.
+# first. This page was committed before the runs, and the code below follows it. Where it was amended it says so, and
+# which results were known by then.
 
 # %%
 Markdown(protocol.__doc__)
