@@ -24,7 +24,7 @@ from .recipes import TRANSFER
 GOALS = MappingProxyType({"from random weights": 2.0, "with pretrained weights": 4.0})
 SLACK = 1.1
 NOT_RUN = verdicts.NOT_RUN
-WAYS_OF = ("ladder", "frozen", "finetune")  # studies
+WAYS_OF = ("ladder", "lighter", "frozen", "finetune")  # studies
 # The kinds of butterfly100 that fall under one of ImageNet's butterfly classes: red admiral, monarch, cabbage white,
 # sulphurs (Coliadinae) and lycaenids. None of its kinds is a ringlet.
 IN_IMAGENET = (
@@ -54,7 +54,7 @@ class Way(NamedTuple):
 
 
 def ways() -> list[Way]:
-    """All that the chapter compares, SERAN-D as in the paper first, then its ladder, then transfer."""
+    """All that the chapter compares: SERAN-D as in the paper, its ladder, a lighter network, then transfer."""
     found = [Way("seran_d", "paper", EPOCHS)]
     for study in (STUDIES[name] for name in WAYS_OF):
         chosen = product(study.models, study.recipes, study.pairs)

@@ -7,8 +7,9 @@ from matplotlib import pyplot as plt
 
 from seran_lib.lab import beyond, ledger, verdicts
 from seran_lib.lab.evaluate import save_table
-from seran_lib.lab.profiles import usual
-from seran_lib.lab.protocol import BEST_STEP, PINNED
+from seran_lib.lab.profiles import PROFILES, usual
+from seran_lib.lab.protocol import BEST_STEP, EPOCHS, LIGHTER, LIGHTER_EPOCHS, PINNED
+from seran_lib.nets import create_model, describe
 
 IMAGES = 1000
 SCRATCH, PRETRAINED = "seran_d, average", "efficientnet_lite0, finetune, 3 epochs"
@@ -49,7 +50,7 @@ def rows():
 
 def test_without_runs_all_is_not_run():
     table = beyond.comparison(rows().iloc[:0])
-    assert len(table) == len(beyond.ways()) == 7 and not table["seeds"].any()
+    assert len(table) == len(beyond.ways()) == 8 and not table["seeds"].any()
     assert set(beyond.goal_table(table)["verdict"]) == {"not run"}
     assert beyond.paired(rows().iloc[:0]).empty
 
@@ -134,13 +135,23 @@ def test_the_figure_says_what_was_not_run(book):
     three_seeds(book, SCRATCH, 100)
     figure = beyond.plot_ways({"butterfly100": beyond.comparison(rows())})
     said = [text.get_text() for text in figure.axes[0].texts]
-    assert said.count("not run") == 5 and "30.0 %, 1.0 of time" in said and "10.0 %, 1.0 of time" in said
+    assert said.count("not run") == 6 and "30.0 %, 1.0 of time" in said and "10.0 %, 1.0 of time" in said
     plt.close(figure)
 
 
 def test_the_step_tried_on_field_photographs_has_the_lowest_validation_error_of_the_ladder():
     ladder = verdicts.study_rows("ladder", "laptop", PINNED).groupby("recipe")["valid_top1_error"]
     assert ladder.mean()[ladder.size() == 3].idxmin() == BEST_STEP
+
+
+def test_the_lighter_network_has_the_lowest_validation_error_and_computes_no_more_than_seran_d():
+    errors = verdicts.study_rows("tables", "laptop", PINNED).groupby("model")["valid_top1_error"].mean()
+    assert errors.idxmin() == LIGHTER
+    laptop = PROFILES["laptop"]
+    lighter, base = (
+        describe(create_model(n, 100, width=laptop.width), laptop.size).gmacs for n in (LIGHTER, "seran_d")
+    )
+    assert LIGHTER_EPOCHS * lighter <= EPOCHS * base < (LIGHTER_EPOCHS + 1) * lighter
 
 
 def test_a_study_counts_runs_of_its_own_recipe_only(book):
