@@ -5,6 +5,7 @@ These are the generated parts of the README, `results/README.md`, `results/paper
 """
 
 import argparse
+import gc
 import re
 import sys
 from pathlib import Path
@@ -184,6 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a file is not up to date")
     parser.add_argument("--profile", choices=PROFILES, default="laptop", help="whose runs are shown (laptop)")
     options = parser.parse_args(arguments)
+    gc.freeze()  # statsmodels collects garbage at every correction of p-values, and would look through all of torch
     check = options.check
     stale = 0
     for path, content in (outputs(options.profile) | ({} if check else drawings(options.profile))).items():
