@@ -12,7 +12,7 @@ SEEDS ?=
 STUDY ?=
 INIT ?=
 MODELS ?=
-CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(STUDY),study=$(STUDY)) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(if $(filter ala,$(DATA)),ala,$(abspath $(DATA)))") $(if $(MODELS),models=$(MODELS))
+CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(STUDY),study=$(STUDY)) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(DATA)") $(if $(MODELS),models=$(MODELS))
 # A killed Snakemake leaves locks that would refuse the same command; runs lock their own folders, so it needs none.
 SNAKEMAKE = $(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --nolock --rerun-incomplete
 

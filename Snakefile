@@ -14,17 +14,19 @@ import math
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from seran_lib.lab.cost import count_images, gpu_hours
 from seran_lib.lab.experiment import predictions_path, recorded
 from seran_lib.lab.profiles import PROFILES, resolve, usual
 from seran_lib.lab.protocol import STUDIES
-from seran_lib.paths import NOTEBOOKS, RUNS
+from seran_lib.paths import ALA, NOTEBOOKS, RUNS
 
 os.environ["SERAN_SNAKEMAKE"] = str(os.getpid())  # a run stops when this process, which started it, is gone
 
 PROFILE = str(config.get("profile", "smoke"))
 DATA = str(config.get("data", ""))
+DATA = DATA if DATA in ("", ALA) else str(Path(DATA).absolute())  # chapters run in a folder of their own
 EPOCHS = int(config.get("epochs", 0))
 SEEDS = [int(seed) for seed in str(config.get("seeds", "")).split(",") if seed]
 INIT = str(config.get("init", ""))
@@ -104,7 +106,7 @@ rule book:
         FINISHED,
         [local(BOOK / f"{chapter}.done") for chapter in CHAPTERS],
     shell:
-        f"{sys.executable} -m seran_lib.lab.table"
+        f"{sys.executable} -m seran_lib.lab.table --profile {'laptop' if PROFILE == 'smoke' else PROFILE}"
 
 
 rule trainings:

@@ -26,7 +26,8 @@
 # - a training that resumes after any interruption,
 # - its error on images it never saw, with an interval, and the pairs of species it confuses.
 #
-# Time: about a minute in `smoke` (drawn insects), 4 to 15 minutes in `laptop`, hours on a GPU in `paper`.
+# Time: about a minute in `smoke` (drawn insects), minutes to two hours in `laptop`, by the number of
+# photographs, hours on a GPU in `paper`.
 # Paper: section 4.1 and one row of Table 1.
 
 # %%
@@ -227,7 +228,7 @@ if len(wrong):
 # ## Questions
 #
 # 1. Why are the test images read only once, and what would be wrong with choosing the best epoch by them?
-# 2. The one-cycle schedule makes the error fall steeply in the last epochs. Why then?
+# 2. The one-cycle schedule ends with tiny steps. What do losses and error above do in those epochs, and why?
 # 3. A horizontal flip is harmless for insects. Is a vertical one, in a field photograph?
 # 4. Which of the six numbers above would you report for a set in which one species has 4 % of all images?
 # 5. Why does the loss of the training images lie above that of the validation images in the first epochs?

@@ -28,7 +28,8 @@
 # - all of them against SERAN-D on photographs, with intervals and paired tests, and a verdict on a goal that was set
 #   before the runs.
 #
-# Time: under a minute in `smoke`, some minutes with photographs. Paper: its settings of section 4.1; the rest is younger.
+# Time: under a minute in `smoke`, some minutes with photographs. Paper: its settings of section 4.1; the rest is
+# younger.
 
 # %%
 import sys
@@ -63,7 +64,7 @@ from seran_lib.lab.figures import save, save_pictures, show_pictures, use_book_s
 from seran_lib.lab.notebook import finish, show_source, show_table
 from seran_lib.lab.plots import picture_grid, plot_curves
 from seran_lib.lab.profiles import PROFILES, resolve
-from seran_lib.lab.protocol import BOTH, EPOCHS, STUDIES
+from seran_lib.lab.protocol import BOTH, STUDIES
 from seran_lib.lab.recipe_callbacks import AverageWeights
 from seran_lib.lab.recipes import LADDER, TRANSFER
 from seran_lib.lab.transfer import fit_frozen
@@ -88,7 +89,8 @@ print(fill(" ".join(beyond.__doc__.split("\n\n")[1].split()), 100))
 # Each step keeps what stands before it. What was tried, and in which order, follows from public results on few epochs
 # and few images. They agree that short trainings want little regularisation; mixup, cutmix and random erasing, which
 # pay off over some eighty epochs, are left out. Strong views are no small regularisation either: in single trials of
-# ResNet-101 over 8 epochs, on one seed and not in the ledger, they underfitted. They stand last, so that the other steps do not inherit it.
+# ResNet-101 over 8 epochs, on one seed and not in the ledger, they underfitted. They stand last, so that the other
+# steps do not inherit it.
 
 # %%
 steps = {name: {"adds": step.adds, "because": step.because, "from": step.source} for name, step in LADDER.items()}
@@ -133,8 +135,8 @@ full = describe(network, laptop.size).gmacs
 sizes = LADDER["sizes"].training_sizes(laptop.size)
 cost = {f"{size} px": describe(network, size).gmacs / full for size in sizes}
 print(", ".join(f"{size}: {share:.0%}" for size, share in cost.items()), "of the multiply-accumulates of an epoch")
-grown = sum(cost[f"{sizes[epoch * len(sizes) // EPOCHS]} px"] for epoch in range(EPOCHS))
-print(f"{EPOCHS} epochs: {grown / EPOCHS:.0%} of the cost at full size")
+grown = sum(cost[f"{sizes[epoch * len(sizes) // laptop.epochs]} px"] for epoch in range(laptop.epochs))
+print(f"{laptop.epochs} epochs: {grown / laptop.epochs:.0%} of the cost at full size")
 
 # %% [markdown]
 # ### Step 3: averages
@@ -233,11 +235,11 @@ print(f"95 % interval {100 * low:.1f} to {100 * high:.1f} %; guessing among {row
 #
 # ## What the ledger says
 #
-# The runs on photographs: two sets, `laptop` scale, three seeds or more where a way is complete, every seed with its own
-# split that all ways share. They are the studies below, of `seran_lib/lab/protocol.py`. The ladder is for pinned wings,
-# and the step that validation images of those call best is tried on field photographs, too. There it also goes to the
-# network with the lowest validation error by the paper's recipe, the variant without attention. That network is lighter
-# than SERAN-D, so the same computation pays for more epochs.
+# The runs on photographs: two sets, `laptop` scale, three seeds or more where a way is complete, every seed with its
+# own split that all ways share. They are the studies below, of `seran_lib/lab/protocol.py`. The ladder is for pinned
+# wings, and the step that validation images of those call best is tried on field photographs, too. There it also goes
+# to the network with the lowest validation error by the paper's recipe, the variant without attention. That network is
+# lighter than SERAN-D, so the same computation pays for more epochs.
 
 # %%
 studies = {name: STUDIES[name] for name in ("ladder", "best_step", "lighter", "frozen", "finetune")}
@@ -273,7 +275,9 @@ for name, table in tables.items():
 # %% [markdown]
 # The times were measured with two runs side by side on two cores, beside other work, and not all on one machine. So a
 # run is compared only with SERAN-D on the same kind of processor and in the same precision, 8 epochs by the paper's
-# recipe or by step 1, which computes the same steps. They are good to some tens of percent, not better.
+# recipe or by step 1, which computes the same steps. They are good to some tens of percent, not better, and tell only
+# the clearly longer from the clearly shorter. Of the lighter network, computation decides: its epochs are the most that
+# multiply and add no more than SERAN-D's. Here, ± is the standard deviation over seeds.
 
 # %%
 done = {name: table for name, table in tables.items() if table["seeds"].iloc[0] and table["times"].count() > 1}
@@ -325,8 +329,9 @@ else:
 # %% [markdown]
 # ## What we saw
 #
-# - A recipe is a short list of habits, none of which touches the network. Each has a reason, and each can be measured
-#   alone, because the ladder is cumulative and every run shares split and order of images with the others of its seed.
+# - A recipe is a short list of habits, none of which touches the network. Each has a reason. Each step of the ladder
+#   can be measured alone, because every run shares split and order of images with the others of its seed; the first
+#   step is three habits at once, which earlier recipes join.
 # - The first step does most of it. That residual branches start at zero matters more than most choices of network was
 #   known before this ladder was written, from the one-seed rows of ten and twelve epochs in the ledger.
 # - On pinned wings hardly any errors are left after it, too few to tell the next two steps apart. Growing sizes save

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 
 from . import stats, verdicts
 from .figures import COLOURS
-from .protocol import EPOCHS, SEEDS_NEEDED, STUDIES, Contrast
+from .profiles import PROFILES
+from .protocol import SEEDS_NEEDED, STUDIES, Contrast
 from .recipes import TRANSFER
 
 GOALS = MappingProxyType({"from random weights": 2.0, "with pretrained weights": 4.0})
@@ -35,16 +36,16 @@ IN_IMAGENET = (
 
 
 class Way(NamedTuple):
-    """A network, a recipe and a number of epochs."""
+    """A network, a recipe and a number of epochs; 0 for the profile's own."""
 
     model: str
     recipe: str
-    epochs: int
+    epochs: int = 0
 
     @property
     def name(self) -> str:
-        """As tables and figures call it; epochs only where they are not the ladder's."""
-        longer = f", {self.epochs} epochs" if self.epochs != EPOCHS and self.recipe != "frozen" else ""
+        """As tables and figures call it; epochs only where they are not the profile's."""
+        longer = f", {self.epochs} epochs" if self.epochs and self.recipe != "frozen" else ""
         return f"{self.model}, {self.recipe}{longer}"
 
     @property
@@ -55,7 +56,7 @@ class Way(NamedTuple):
 
 def ways() -> list[Way]:
     """All that the chapter compares: SERAN-D as in the paper, its ladder, a lighter network, then transfer."""
-    found = [Way("seran_d", "paper", EPOCHS)]
+    found = [Way("seran_d", "paper")]
     for study in (STUDIES[name] for name in WAYS_OF):
         chosen = product(study.models, study.recipes, study.pairs)
         found += [Way(model, recipe, epochs) for model, recipe, (epochs, _) in chosen]
@@ -73,7 +74,8 @@ def way_rows(profile: str, data: str) -> pd.DataFrame:
     The order is that of `ways()`, then by seed.
     """
     rows = pd.concat([verdicts.study_rows(study, profile, data) for study in ("tables", *WAYS_OF)], ignore_index=True)
-    names = [Way(row.model, row.recipe, row.epochs).name for row in rows.itertuples()]
+    epochs = rows["epochs"].where(rows["epochs"] != PROFILES[profile].epochs, 0)
+    names = [Way(*way).name for way in zip(rows["model"], rows["recipe"], epochs, strict=True)]
     place = {way.name: place for place, way in enumerate(ways())}
     rows = rows.assign(model=names).loc[[name in place for name in names]]
     rows = rows.sort_values("seed", kind="stable")

@@ -4,12 +4,14 @@ import pandas as pd
 
 from . import result_plots, stats, verdicts
 from .look import read_looks
-from .protocol import CLAIMS, SEEDS_NEEDED, STUDIES
+from .profiles import PROFILES
+from .protocol import CLAIMS, LOOK_ALIKES, SEEDS_NEEDED, STUDIES
 from .report import contrasts, interval
 
 
 def verdict_table(profile: str) -> pd.DataFrame:
-    """Every claim with its verdict on each data set: of each contrast, or of the special rule of C5, C6 and C8."""
+    """Every claim with its verdict on each data set: of each contrast, or by the rules of C5 to C8;
+    of a contrast, too, whether the paper's size lies within our interval."""
     tables = contrasts(profile)
     rows = []
     for data, table in tables.items():
@@ -17,30 +19,33 @@ def verdict_table(profile: str) -> pd.DataFrame:
             relation = "like" if row.tie else "worse than"
             what = f"{result_plots.name(row.worse)} {relation} {result_plots.name(row.better)}"
             rows.append([row.claim, what, data, interval(row.paper, row.paper_low, row.paper_high),
-                         interval(row.ours, row.low, row.high), row.verdict])  # fmt: skip
-        rows += [[claim, what, data, "", *_ratio(ratio)] for claim, what, ratio in _changes(profile, data)]
+                         interval(row.ours, row.low, row.high), row.verdict, row.size])  # fmt: skip
+        rows += [[claim, what, data, "", *_ratio(ratio), ""] for claim, what, ratio in _changes(profile, data)]
         rows += _overfitting(profile, data)
         rows += _localisation(profile, data)
-    table = pd.DataFrame(rows, columns=["claim", "contrast", "data", "paper", "ours", "verdict"])
+    table = pd.DataFrame(rows, columns=["claim", "contrast", "data", "paper", "ours", "verdict", "the paper's size"])
     order = {claim: place for place, claim in enumerate(CLAIMS)}
     return table.sort_values(["claim", "contrast"], key=lambda column: column.map(order).fillna(0), kind="stable",
                              ignore_index=True)  # fmt: skip
 
 
 def _changes(profile: str, data: str) -> list[tuple[str, str, stats.Ratio | None]]:
-    """The ratios of ratios of C5 and C8 that the protocol asks of a data set."""
+    """The ratios of ratios that C5 and C8 ask of a data set."""
     tables = verdicts.study_rows("tables", profile, data)
     changes = []
     if data in STUDIES["long"].sets:
         long = verdicts.study_rows("long", profile, data)
-        what = "ResNet-101 / SERAN-D at 8 over that at 32 epochs"
+        epochs, many = PROFILES[profile].epochs, STUDIES["long"].pairs[0][0]
+        what = f"ResNet-101 / SERAN-D at {epochs} over that at {many} epochs"
         changes.append(("C5", what, verdicts.change_of_ratio(tables, long, "resnet101", "seran_d")))
     if data in STUDIES["few_images"].sets:
         few = verdicts.study_rows("few_images", profile, data)
         what = "ResNet-101 / SERAN-D with 20 over that with all images"
         changes.append(("C5", what, verdicts.change_of_ratio(few, tables, "resnet101", "seran_d")))
-    what = "no SE / SERAN-D within look-alikes over that elsewhere"
-    return [*changes, ("C8", what, verdicts.look_alike_ratio(verdicts.look_alike_errors(tables, data)))]
+    if data in LOOK_ALIKES:
+        what = "no SE / SERAN-D within look-alikes over that elsewhere"
+        changes.append(("C8", what, verdicts.look_alike_ratio(verdicts.look_alike_errors(tables, data))))
+    return changes
 
 
 def _overfitting(profile: str, data: str) -> list[list[str]]:
@@ -51,11 +56,18 @@ def _overfitting(profile: str, data: str) -> list[list[str]]:
     runs = {model: table[table["model"] == model] for model in ("seran_d_no_attention", "seran_d_no_se")}
     row = ["C6", "last over lowest validation loss: no attention; attention alone", data, ""]
     if min(map(len, runs.values())) < SEEDS_NEEDED:
-        return [[*row, "", verdicts.NOT_RUN]]
-    rises = [(mine["last"] / mine["lowest"]).mean() for mine in runs.values()]
-    over = [rise > 1 + verdicts.RISE for rise in rises]
-    verdict = verdicts.AGREES if over == [True, False] else verdicts.CONTRADICTS
-    return [[*row, "; ".join(f"{rise:.2f}" for rise in rises), verdict]]
+        return [[*row, "", verdicts.NOT_RUN, ""]]
+    without, alone = (mine["last"] / mine["lowest"] for mine in runs.values())
+    rises = "; ".join(f"{rise.mean():.2f}" for rise in (without, alone))
+    return [[*row, rises, decide_overfitting(without > 1 + verdicts.RISE, alone > 1 + verdicts.RISE), ""]]
+
+
+def decide_overfitting(without: pd.Series, alone: pd.Series) -> str:
+    """C6, from which seeds over-fit without attention, and with attention alone: agrees where all do and none does,
+    contradicts where none does, or all do with attention alone, too."""
+    if without.all() and not alone.any():
+        return verdicts.AGREES
+    return verdicts.CONTRADICTS if not without.any() or alone.all() else verdicts.CANNOT_TELL
 
 
 def localisation(profile: str, data: str, recipe: str = "paper") -> pd.DataFrame:
@@ -74,11 +86,12 @@ def localisation(profile: str, data: str, recipe: str = "paper") -> pd.DataFrame
 
 
 def decide_localisation(found: pd.DataFrame) -> str:
-    """C7: agrees where the gain's interval lies above 0 for every seed, contradicts where it does so for none."""
+    """C7: agrees where the gain's interval lies above 0 for every seed, contradicts where it lies below for every."""
     if len(found) < SEEDS_NEEDED:
         return verdicts.NOT_RUN
-    above = found["low"] > 0
-    return verdicts.AGREES if above.all() else verdicts.CANNOT_TELL if above.any() else verdicts.CONTRADICTS
+    if (found["low"] > 0).all():
+        return verdicts.AGREES
+    return verdicts.CONTRADICTS if (found["high"] < 0).all() else verdicts.CANNOT_TELL
 
 
 def _localisation(profile: str, data: str) -> list[list[str]]:
@@ -87,7 +100,7 @@ def _localisation(profile: str, data: str) -> list[list[str]]:
         return []
     ours = f"{found['trained'].mean():.2f}; {found['random'].mean():.2f}"
     what = "pointing game, share on the insect: trained masks; random weights"
-    return [["C7", what, data, "", ours, decide_localisation(found)]]
+    return [["C7", what, data, "", ours, decide_localisation(found), ""]]
 
 
 def _ratio(ratio: stats.Ratio | None) -> list[str]:

@@ -58,22 +58,26 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
 
     A run that the ledger holds is repeated only where its weights are not on this machine, as in a fresh clone. Its row
     stays as it is then, and the new error is said beside the old one. Raises CheckpointError where another process is
-    at work in the same folder.
+    at work in the same folder, and where the ledger holds this run on other images: they are not to replace it.
     """
     first = share()[0] == 0
     settings.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.folder / ".lock") if first else nullcontext()
     try:
-        if first:
-            lock.acquire(timeout=0)
+        held = FileLock(settings.folder / ".lock").acquire(timeout=0) if first else nullcontext()
     except Timeout as error:
         raise CheckpointError(
             f"another process is training in {settings.folder}: wait for it, or give another out folder"
         ) from error
-    with lock:
+    with held:
         if first:
             remove_partial_files(settings.folder)
         dataset = dataset or open_dataset(settings, progress=first)
+        known = recorded(settings)["data_fingerprint"]
+        if settings.profile != "smoke" and len(known) and dataset.fingerprint not in set(known):
+            raise CheckpointError(
+                f"{settings.results / ledger.LEDGER} holds {settings.run_id} on other images than those in "
+                f"{dataset.folder}: give that folder another name, or delete the row to replace it"
+            )
         row = finished(settings, dataset)
         if row and (settings.folder / WEIGHTS).exists():
             say(f"{settings.run_id} is in the ledger since {row['utc']}: nothing to do")

@@ -24,13 +24,16 @@ PARTS = {"train": "other", "valid": "doubt", "test": "ours"}
 def picture_grid(images: Sequence[Tensor], titles: list[str], columns: int = 6) -> Figure:
     """Normalised images, each (3, H, W), in a grid with a title above each."""
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDE[0], rows * 2.1), squeeze=False)
+    titles = [textwrap.fill(title, 15) for title in titles]
+    lines = 1 + max(title.count("\n") for title in titles)
+    height = max(2.1, WIDE[0] / columns + 0.2 * lines)  # inches: a square picture, and its title above
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDE[0], rows * height), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     pixels = denormalise(torch.stack(list(images)).cpu()).permute(0, 2, 3, 1).numpy()
     for axis, image, title in zip(axes.flat, pixels, titles, strict=False):
         axis.imshow(image)
-        axis.set_title(textwrap.fill(title, 15), fontsize=11, loc="center", pad=3)
+        axis.set_title(title, fontsize=11, loc="center", pad=3)
     return figure
 
 

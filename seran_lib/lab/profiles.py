@@ -48,7 +48,7 @@ PROFILES = {
     ),
     "laptop": Profile(
         "real science without a GPU", "photographs", "minutes to two hours a model on 2 cores",
-        1 / 4, 96, 32, 12, 1e-3, 20, "plain",
+        1 / 4, 96, 32, 8, 1e-3, 20, "plain",
         (*TABLE1, *TABLE2),
     ),
     "colab": Profile(

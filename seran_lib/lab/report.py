@@ -25,8 +25,9 @@ from .unknowns import separation
 
 TABLE1_CONTRASTS = tuple(c for c in CONTRASTS if c.claim not in ("C1", "C2"))
 TABLE2_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C2", "C3"))
-# Contrasts of the networks that were trained in several ways, and those ways: studies that change one thing.
-CONDITION_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C5") and c.worse in CURVES)
+# Contrasts of the networks that are trained in several ways, and those ways: studies that change one thing.
+CONDITION_MODELS = {*CURVES, "se_resnet101"}
+CONDITION_CONTRASTS = tuple(c for c in CONTRASTS if c.worse in CONDITION_MODELS and c.better in CONDITION_MODELS)
 CONDITIONS = MappingProxyType(
     {
         "tables": "as in the tables",
@@ -35,6 +36,7 @@ CONDITIONS = MappingProxyType(
         "tuned": "own rates",
     }
 )
+CONDITION_COLOURS = ("good", "doubt", "other", "ours")  # the tables' in the colour that these insects have there
 
 
 def shown_profile(profile: str) -> str:
@@ -59,12 +61,27 @@ def contrasts(profile: str, chosen: tuple[Contrast, ...] = CONTRASTS) -> dict[st
 
 def conditions(profile: str) -> dict[str, pd.DataFrame]:
     """What was changed about the pinned insects' training -> the table of contrasts of the networks trained so; without
-    what was not run. Holm's correction is over all contrasts of the protocol that have been run so."""
+    what was not run. Holm's correction is over these contrasts; of the tables, over all of the protocol."""
     tables = {
-        label: _contrasts(verdicts.study_rows(study, profile, PINNED), CONDITION_CONTRASTS)
+        label: verdicts.contrast_table(verdicts.study_rows(study, profile, PINNED), CONDITION_CONTRASTS)
         for study, label in CONDITIONS.items()
     }
+    tables[CONDITIONS["tables"]] = _contrasts(verdicts.study_rows("tables", profile, PINNED), CONDITION_CONTRASTS)
     return {label: table for label, table in tables.items() if table["ours"].notna().any()}
+
+
+def condition_changes(profile: str) -> pd.DataFrame:
+    """A ratio of errors after another training over the same in the tables, with its interval: a row a contrast, a
+    column a condition that was run. Where the interval holds 1, it may be that this training changes nothing of it."""
+    usual, columns = verdicts.study_rows("tables", profile, PINNED), {}
+    for study, label in list(CONDITIONS.items())[1:]:
+        rows, cells = verdicts.study_rows(study, profile, PINNED), {}
+        for c in CONDITION_CONTRASTS:
+            if change := verdicts.change_of_ratio(rows, usual, c.worse, c.better):
+                cells[_ratio_name(c)] = interval(change.ratio, change.low, change.high)
+        if cells:
+            columns[f"{label} / {CONDITIONS['tables']}"] = cells
+    return pd.DataFrame(columns).rename_axis("ratio of ratios")
 
 
 def condition_table(profile: str) -> pd.DataFrame:
@@ -73,10 +90,14 @@ def condition_table(profile: str) -> pd.DataFrame:
     for label, table in conditions(profile).items():
         columns[label] = {}
         for row in table.itertuples():
-            contrast = f"{result_plots.name(row.worse)} / {result_plots.name(row.better)}"
+            contrast = _ratio_name(row)
             columns["paper"][contrast] = interval(row.paper, row.paper_low, row.paper_high)
             columns[label][contrast] = f"{interval(row.ours, row.low, row.high)} {row.verdict}".strip()
     return pd.DataFrame(columns).rename_axis("ratio of errors")
+
+
+def _ratio_name(contrast: Contrast) -> str:
+    return f"{result_plots.name(contrast.worse)} / {result_plots.name(contrast.better)}"
 
 
 def _contrasts(rows: pd.DataFrame, chosen: tuple[Contrast, ...]) -> pd.DataFrame:
@@ -108,7 +129,7 @@ def forest_table2(profile: str) -> Figure:
 def forest_conditions(profile: str) -> Figure:
     """The same ratios after other trainings."""
     tables = conditions(profile)
-    return result_plots.plot_forest(tables) if tables else result_plots.not_run()
+    return result_plots.plot_forest(tables, CONDITION_COLOURS) if tables else result_plots.not_run()
 
 
 def noise(profile: str) -> Figure:
@@ -260,8 +281,11 @@ def error_table(profile: str, data: str, models: Sequence[str]) -> pd.DataFrame:
 
 def single_runs(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
     """What single runs would have said: per contrast the difference in points of every seed, and how many seeds are
-    significant by McNemar's test (after Holm's correction) for the claim and against it."""
-    tests = verdicts.paired_tests(verdicts.study_rows("tables", profile, data), chosen)
+    significant by McNemar's test for the claim and against it. Holm's correction is over all contrasts of the protocol,
+    shown or not."""
+    pairs = [(c.worse, c.better) for c in chosen]
+    tests = verdicts.paired_tests(verdicts.study_rows("tables", profile, data))
+    tests = tests[[(test.worse, test.better) in pairs for test in tests.itertuples()]]
     found, table = tests["holm"] < verdicts.LEVEL, []
     for (worse, better), seeds in tests.groupby(["worse", "better"], sort=False):
         points = ", ".join(f"{value:+.1f}" for value in seeds["points"])
@@ -281,6 +305,21 @@ def seeds_needed(profile: str, seeds: Sequence[int] = (2, 3, 5, 10)) -> pd.DataF
     return pd.DataFrame.from_dict(table, orient="index")
 
 
+def own_seeds(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
+    """Each contrast with the noise pooled over all networks, and with that of its own two networks alone."""
+    rows, table = verdicts.study_rows("tables", profile, data), {}
+    design = stats.block_design(rows)
+    for c in chosen if design else ():
+        if (seeds := stats.shared_seeds(rows, (c.worse, c.better))) >= SEEDS_NEEDED:
+            pooled = design.ratio(c.worse, c.better)
+            table[_ratio_name(c)] = {
+                "seeds": seeds,
+                "noise of all networks": interval(pooled.ratio, pooled.low, pooled.high),
+                "noise of these two": interval(*stats.ratio_by_own_seeds(rows, c.worse, c.better)),
+            }
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
 def paper_with_noise(profile: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
     """The paper's ratios with the noise of its images only, and with the training noise of each of our data sets."""
     noises = {"images only": 0.0}
@@ -293,9 +332,7 @@ def paper_with_noise(profile: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
             name: interval(r.ratio, r.low, r.high) + (", not resolved" if r.low <= 1 else "")
             for name, r in ratios.items()
         }
-        table.append(
-            {"contrast": f"{result_plots.name(contrast.worse)} / {result_plots.name(contrast.better)}"} | cells
-        )
+        table.append({"contrast": _ratio_name(contrast)} | cells)
     return pd.DataFrame(table).set_index("contrast")
 
 
@@ -356,7 +393,7 @@ def grid_state(profile: str) -> pd.DataFrame:
         pace = seconds_an_image.reindex(study.models)
         for data in study.sets:
             rows = verdicts.own_rows(study, profile, data)
-            epochs = repeats * sum(epochs for epochs, _ in study.pairs)
+            epochs = repeats * sum(epochs for epochs, _ in study.planned(profile))
             left = epochs * pace.sum(skipna=False) - (rows["epochs"] * rows["model"].map(pace)).sum()
             left *= sizes.get(data, math.nan)
             planned, done = repeats * len(study.pairs) * len(study.models), len(rows)

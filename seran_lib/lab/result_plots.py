@@ -72,7 +72,7 @@ def plot_errors(paper: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure
     return figure
 
 
-def plot_forest(sets: Mapping[str, pd.DataFrame]) -> Figure:
+def plot_forest(sets: Mapping[str, pd.DataFrame], colours: Sequence[str] = SET_COLOURS) -> Figure:
     """Ratios of errors with 95 % intervals, a row a contrast: the paper's, and those of each data set.
 
     `sets` maps a data set to `verdicts.contrast_table`. The grey band is the margin within which errors are alike.
@@ -82,7 +82,7 @@ def plot_forest(sets: Mapping[str, pd.DataFrame]) -> Figure:
     places = np.arange(len(first))
     shifts = np.linspace(-0.25, 0.25, 1 + len(sets))
     _intervals(axis, first, places + shifts[0], ("paper", "paper_low", "paper_high"), COLOURS["paper"], "paper")
-    for shift, (data, table), colour in zip(shifts[1:], sets.items(), SET_COLOURS, strict=False):
+    for shift, (data, table), colour in zip(shifts[1:], sets.items(), colours, strict=False):
         _intervals(axis, table, places + shift, ("ours", "low", "high"), COLOURS[colour], data)
     axis.axvline(1, color=COLOURS["other"], lw=1)
     axis.axvspan(1 / MARGIN, MARGIN, color=COLOURS["faint"], alpha=0.35, lw=0)
@@ -208,7 +208,7 @@ def plot_species(tables: Mapping[str, pd.DataFrame], worst: int = 6) -> Figure:
         axis.axhline(mean, color=COLOURS["other"], lw=1, ls="--")
         axis.text(len(table) - 0.5, mean + 1.5, "mean over species", ha="right", color=COLOURS["other"])
         named = table.head(worst)
-        text = "\n".join(f"{100 * row.error:3.0f} %  {row.Index} ({row.n} images)" for row in named.itertuples())
+        text = "\n".join(f"{100 * row.error:3.0f} %  {row.Index} ({row.n} answers)" for row in named.itertuples())
         axis.text(0.985, 0.97, text, transform=axis.transAxes, ha="right", va="top", fontsize=11)
         axis.set(title=data, ylabel="error, %", ylim=(0, 100), xlim=(-1, len(table)), xticks=[])
         if len(table) <= 20:

@@ -102,12 +102,11 @@ def execute(notebook: Path, parameters: dict[str, object]) -> Path:
     folder = output_folder(notebook, parameters)
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / notebook.name
-    lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=GRACE)
+        held = FileLock(folder / ".lock").acquire(timeout=GRACE)
     except Timeout as error:
         raise RunError(f"another process runs {notebook.stem} in {folder}: wait for it, or stop it") from error
-    with lock:
+    with held:
         record_environment(folder, parameters)
         try:
             papermill.execute_notebook(

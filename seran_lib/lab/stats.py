@@ -17,6 +17,7 @@ from scipy.stats import bootstrap
 from scipy.stats import t as student
 from statsmodels.formula.api import ols
 from statsmodels.stats import contingency_tables
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_confint, proportion_effectsize, proportions_ztest
 
@@ -194,10 +195,10 @@ class BlockDesign:
 
     `runs` has a row per run with model, seed, wrong (images) and n. All models of a seed share the split, so what a
     split makes hard for all of them cancels; the rest is what training and test images do to a difference between
-    models, pooled over all models. A contrast is the mean over the seeds that its models share, so that it moves by
-    their own runs alone; where all have the same seeds, that is what least squares give. The logarithm is of
-    (wrong + 1/2) / (n + 1). Raises ValueError where no two models share two seeds, since then there is no rest to
-    measure noise by.
+    models, pooled over all models. A contrast is the mean over the seeds that its models share, so that runs of other
+    models move its interval, through the noise, and not its middle; where all have the same seeds, that is what least
+    squares give. The logarithm is of (wrong + 1/2) / (n + 1). Raises ValueError where no two models share two seeds,
+    since then there is no rest to measure noise by.
     """
 
     def __init__(self, runs: pd.DataFrame):
@@ -241,6 +242,25 @@ class BlockDesign:
         return float(np.exp(quantiles * self.noise * sqrt(2 / seeds)))
 
 
+def ratio_by_own_seeds(runs: pd.DataFrame, first: str, second: str) -> tuple[float, float, float]:
+    """Error of the first model over that of the second with its 95 % interval, by Student's t over the logarithms of
+    their own seeds; NaN for the interval where they share one seed only. Columns of `runs` as for `BlockDesign`."""
+    errors = runs.assign(log_error=np.log((runs["wrong"] + 0.5) / (runs["n"] + 1)))
+    logs = errors.pivot(index="seed", columns="model", values="log_error")
+    logs = (logs[first] - logs[second]).dropna()
+    half = student.ppf(0.975, len(logs) - 1) * logs.sem() if len(logs) > 1 else np.nan
+    middle, low, high = np.exp([logs.mean(), logs.mean() - half, logs.mean() + half])
+    return float(middle), float(low), float(high)
+
+
+def holm(p: Sequence[float], family: int) -> np.ndarray:
+    """Holm's p over a family of so many tests of which these were made; the others count as 1, so that a verdict does
+    not depend on what has not been run yet. Raises ValueError where there are more than the family has."""
+    if len(p) > family:
+        raise ValueError(f"{len(p)} tests are more than the {family} of their family")
+    return multipletests([*p, *[1.0] * (family - len(p))], method="holm")[1][: len(p)] if len(p) else np.array([])
+
+
 def shared_seeds(runs: pd.DataFrame, models: Iterable[str]) -> int:
     """How many seeds all of these models were run with."""
     return len(set.intersection(*(set(runs.loc[runs["model"] == model, "seed"]) for model in models)))
@@ -277,6 +297,14 @@ def calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 
     parts = np.array_split(order, min(bins, len(order)))
     gaps = [abs(np.mean(probabilities[part]) - np.mean(right[part])) * len(part) for part in parts]
     return float(np.sum(gaps) / len(order))
+
+
+def calibration_by_chance(probabilities: np.ndarray, *, draws: int = 100, seed: int = 0) -> float:
+    """The calibration error that a network with exactly these probabilities (n,) has on so many images: a share, the
+    mean over `draws` in which each prediction is right as often as its probability says."""
+    chance = np.random.default_rng(seed)
+    right = chance.random((draws, len(probabilities))) < probabilities
+    return float(np.mean([calibration_error(probabilities, drawn) for drawn in right]))
 
 
 def risk_by_coverage(probabilities: np.ndarray, right: np.ndarray) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from seran_lib.paths import FIGURES, RESULTS, ROOT
 
 from . import beyond, claims, evidence, figures, ledger, report, verdicts
 from .profiles import PROFILES, TABLE1, TABLE2, profile_table
-from .protocol import BOTH, EPOCHS
+from .protocol import BOTH
 
 README = ROOT / "README.md"
 PAPER_CSV = RESULTS / "paper.csv"
@@ -67,23 +67,27 @@ def errors_block(profile: str) -> str:
     return "\n".join(lines)
 
 
-def results_block(profile: str) -> str:
-    """Both tables, the verdict on every claim, and how much of each study is run."""
+def tables_block(profile: str) -> str:
+    """Both tables, and the verdict on every claim."""
     if not report.sets(profile):
         return f"Profile `{profile}`: not run."
     rows = pd.concat(report.sets(profile).values())
-    done = report.grid_runs(profile)
     sets = "; ".join(
         f"*{data}*: {first['classes']} classes, {first['train']:,} images to train, {first['test']:,} to test"
         for data, first in rows.drop_duplicates("data").set_index("data").iterrows()
     )
-    verdict_lines = ["| claim | contrast | data | paper | ours | verdict |", "|---|---|---|---|---|---|"]
-    verdict_lines += [f"| {' | '.join(row)} |" for row in claims.verdict_table(profile).itertuples(index=False)]
+    verdict = claims.verdict_table(profile)
+    lines = [verdict.columns, ["---"] * len(verdict.columns), *verdict.itertuples(index=False)]
+    heading = f"Profile `{profile}`, {PROFILES[profile].epochs} epochs. {sets}."
+    return "\n\n".join([heading, errors_block(profile), "\n".join(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def results_block(profile: str) -> str:
+    """The tables, what lies beyond them, how much of each study is run, and the tables at the paper's own scale."""
+    done = report.grid_runs(profile)
     return "\n\n".join(
         [
-            f"Profile `{profile}`, {EPOCHS} epochs. {sets}.",
-            errors_block(profile),
-            "\n".join(verdict_lines),
+            tables_block(profile),
             "Other recipes and pretrained weights ([chapter 12](notebooks/12_beyond_the_paper.ipynb)): errors, and how "
             f"many times fewer than of *{beyond.BASE.name}*.",
             ways_block(profile),
@@ -91,9 +95,7 @@ def results_block(profile: str) -> str:
             "training, two side by side on two cores beside other work. Hours to go are of one core, at the median "
             "pace so far.",
             studies_block(report.grid_state(profile)),
-            "The paper's own data and scale (profile `paper`: the Atlas of Living Australia, 224 px): not run."
-            if not report.sets("paper")
-            else results_block("paper"),
+            *(["At the paper's own scale:", tables_block("paper")] if profile != "paper" else []),
         ]
     )
 

@@ -7,6 +7,7 @@ answers to them are written to `results/unknowns/`, and chapter 10 compares them
 
 import argparse
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -79,6 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"unknowns: {error}", file=sys.stderr)
         return 1
     print(f"{written} runs answered; see results/{FOLDER}/")
+    if not written:
+        name = Path(options.data).name
+        print(f"of no other run of {name} are the ledger's own weights, not a repetition's, below runs/")
     return 0
 
 

@@ -9,26 +9,34 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from seran_lib import paper
 from seran_lib.paths import RESULTS
 
 from . import ledger, stats
-from .profiles import usual
-from .protocol import CONTRASTS, CROPPED, EPOCHS, LOOK_ALIKES, MARGIN, SEEDS_NEEDED, STUDIES, Contrast, Study, best_rate
+from .profiles import PROFILES, usual
+from .protocol import CONTRASTS, CROPPED, LOOK_ALIKES, MARGIN, SEEDS_NEEDED, STUDIES, Contrast, Study, best_rate
 
 PAPER_TEST, PAPER_VALID = 5118, 5119  # images; chapter 03 finds that the printed test errors are of 5,118
 LEVEL = 0.05
 RISE = 0.05  # of the validation loss above its lowest: over-fitting
-NOT_RUN, CANNOT_TELL, AGREES, CONTRADICTS = "not run", "cannot tell", "agrees", "contradicts"
+NOT_RUN, CANNOT_TELL, ALIKE = "not run", "cannot tell", "alike"
+AGREES, CONTRADICTS = "agrees", "contradicts"
 
 
 def study_rows(name: str, profile: str, data: str) -> pd.DataFrame:
     """The ledger's rows that belong to a study of `protocol.STUDIES`, or to one that extends it, on one data set;
-    `wrong` and `n` count test images."""
+    `wrong` and `n` count test images.
+
+    Raises ValueError where runs of one seed are of different images or splits.
+    """
     extensions = (study for study in STUDIES.values() if study.extends == name and data in study.sets)
     rows = pd.concat([own_rows(study, profile, data) for study in (STUDIES[name], *extensions)])
+    if (rows.groupby(["seed", "images_per_class"])["data_fingerprint"].nunique() > 1).any():
+        raise ValueError(
+            f"the ledger's runs on {data} are of different images: give the folder of one of the sets another name, "
+            "and delete its rows"
+        )
     wrong = (rows["test_top1_error"] * rows["test"] / 100).round().astype(int)
     return rows.assign(wrong=wrong, n=rows["test"]).sort_values(["model", "seed", "epochs", "lr"], ignore_index=True)
 
@@ -43,7 +51,7 @@ def own_rows(study: Study, profile: str, data: str) -> pd.DataFrame:
     if study.init:
         planned["init"] = study.init
     rows = rows[(rows[["init", "width", "size"]] == planned[["init", "width", "size"]]).all(axis=1)]
-    rows = rows[pd.MultiIndex.from_frame(rows[["epochs", "images_per_class"]]).isin(study.pairs)]
+    rows = rows[pd.MultiIndex.from_frame(rows[["epochs", "images_per_class"]]).isin(study.planned(profile))]
     if study.tuned:
         rows = rows[rows["lr"] == rows["model"].map(own_rates(profile))]
     else:
@@ -91,42 +99,39 @@ def decide(ratio: stats.Ratio, holm: float, *, tie: bool) -> str:
             return AGREES
         return CONTRADICTS if ratio.low > MARGIN or ratio.high < 1 / MARGIN else CANNOT_TELL
     if ratio.low <= 1 <= ratio.high:
-        return CANNOT_TELL
+        return ALIKE if ratio.within(MARGIN) else CANNOT_TELL
     side = AGREES if ratio.low > 1 else CONTRADICTS
     return side if holm < LEVEL else f"leans: {side}"
 
 
 def contrast_table(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
     """One row a contrast: ours and the paper's ratio with intervals, p, Holm's p, and the verdicts on direction and
-    size. Without enough seeds of both models the verdict is "not run" and the numbers are missing."""
+    on the paper's size. Without enough seeds of both models the verdict is "not run" and the numbers are missing."""
     seeds = [stats.shared_seeds(rows, (c.worse, c.better)) for c in contrasts]
     enough = [shared >= SEEDS_NEEDED for shared in seeds]
     design = stats.BlockDesign(rows) if any(enough) else None
     ours = [design.ratio(c.worse, c.better) if run else None for c, run in zip(contrasts, enough, strict=True)]
     directed = [k for k, c in enumerate(contrasts) if ours[k] and not c.tie]
-    holm = (
-        dict(zip(directed, multipletests([ours[k].p for k in directed], method="holm")[1], strict=True))
-        if directed
-        else {}
-    )
+    family = sum(not c.tie for c in contrasts)
+    holm = dict(zip(directed, stats.holm([ours[k].p for k in directed], family), strict=True))
     table = []
     for k, (contrast, ratio) in enumerate(zip(contrasts, ours, strict=True)):
         theirs = paper_ratio(contrast)
         row = {"claim": contrast.claim, "worse": contrast.worse, "better": contrast.better, "tie": contrast.tie}
         row |= {"paper": theirs.ratio, "paper_low": theirs.low, "paper_high": theirs.high, "verdict": NOT_RUN}
-        row |= {"seeds": seeds[k]}
+        row |= {"seeds": seeds[k], "size": ""}
         if ratio:
             row |= {"ours": ratio.ratio, "low": ratio.low, "high": ratio.high, "p": ratio.p, "holm": holm.get(k)}
             row |= {"verdict": decide(ratio, holm.get(k, np.nan), tie=contrast.tie)}
-            row |= {"size": AGREES if ratio.low <= theirs.ratio <= ratio.high else "differs"}
+            row |= {"size": "possible" if ratio.low <= theirs.ratio <= ratio.high else "ruled out"}
         table.append(row)
-    columns = ["ours", "low", "high", "p", "holm", "size"]
+    columns = ["ours", "low", "high", "p", "holm"]
     return pd.DataFrame(table).reindex(columns=[*dict.fromkeys([*table[0], *columns])])
 
 
 def paired_tests(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
     """McNemar's test of every contrast and seed that both models have: what a reader of that one run would have
-    said. Columns claim, worse, better, seed, points, sampling_sd, p, and Holm's p over the contrasts of a seed."""
+    said. Columns claim, worse, better, seed, points, sampling_sd, p, and Holm's p over all `contrasts`."""
     runs = {(row.model, row.seed): row.run_id for row in rows.itertuples()}
     answers = {run_id: predictions(run_id) for run_id in runs.values()}
     table = []
@@ -143,7 +148,7 @@ def paired_tests(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) 
     frame = pd.DataFrame(table, columns=["claim", "worse", "better", "seed", "points", "sampling_sd", "p"])
     if frame.empty:
         return frame.assign(holm=[])
-    return frame.assign(holm=frame.groupby("seed")["p"].transform(lambda p: multipletests(p, method="holm")[1]))
+    return frame.assign(holm=frame.groupby("seed")["p"].transform(lambda p: stats.holm(p, len(contrasts))))
 
 
 def noise_parts(tests: pd.DataFrame) -> pd.DataFrame:
@@ -277,8 +282,8 @@ def confusions(rows: pd.DataFrame, model: str) -> pd.DataFrame:
 
 
 def calibration(rows: pd.DataFrame) -> pd.DataFrame:
-    """Per run: temperature, and the calibration error (shares) before and after dividing by it; without the runs of a
-    time when no temperature was fitted."""
+    """Per run: temperature, the calibration error (shares) before and after dividing by it, and what it would be after
+    it by chance, were the probabilities exact; without the runs of a time when no temperature was fitted."""
     table = []
     for row in rows.dropna(subset=["temperature"]).itertuples():
         answers = predictions(row.run_id)
@@ -286,14 +291,15 @@ def calibration(rows: pd.DataFrame) -> pd.DataFrame:
             stats.calibration_error(answers[column].to_numpy(), answers["right"].to_numpy())
             for column in ("probability", "calibrated")
         )
-        table.append([row.model, row.seed, row.temperature, before, after])
-    return pd.DataFrame(table, columns=["model", "seed", "temperature", "before", "after"])
+        by_chance = stats.calibration_by_chance(answers["calibrated"].to_numpy())
+        table.append([row.model, row.seed, row.temperature, before, after, by_chance])
+    return pd.DataFrame(table, columns=["model", "seed", "temperature", "before", "after", "by chance"])
 
 
 def data_sets(profile: str) -> list[str]:
-    """The data sets that have runs of the tables' study, the one with the most test images first."""
+    """The data sets that have runs of the profile's epochs, the one with the most test images first."""
     rows = ledger.read(RESULTS)
-    rows = rows[(rows["profile"] == profile) & (rows["epochs"] == EPOCHS) & (rows["data"] != CROPPED)]
+    rows = rows[(rows["profile"] == profile) & (rows["epochs"] == PROFILES[profile].epochs) & (rows["data"] != CROPPED)]
     return rows.groupby("data")["test"].max().sort_values(ascending=False).index.tolist()
 
 

@@ -11,15 +11,16 @@ LABELS = ("lativitta", "malleti", "notabilis", "plesseni", "cyrbia", "venus")
 
 
 def add_runs(
-    results, rates, *, data="heliconius", seeds=(0, 1, 2), n=600, epochs=8, images=0, noise=0.05, seed=1, labels=LABELS,
-    look_alike_share=0.3, **changes,
+    results, rates, *, profile="laptop", data="heliconius", seeds=(0, 1, 2), n=600, epochs=0, images=0, noise=0.05,
+    seed=1, labels=LABELS, look_alike_share=0.3, **changes,
 ):  # fmt: skip
     """Ledger rows, predictions and curves of models with the error shares `rates`, moved by `noise` from run to run.
 
     Images differ in how hard they are, alike for all models, as photographs do.
     """
     rng = np.random.default_rng(seed)
-    laptop = PROFILES["laptop"]
+    own = PROFILES[profile]
+    epochs = epochs or own.epochs
     rows = []
     for run_seed in seeds:
         hard = rng.uniform(0.2, 1.8, size=n)
@@ -32,14 +33,14 @@ def add_runs(
             predicted = np.where(wrong, np.where(label == labels[-1], labels[-2], labels[-1]), label)
             predicted = np.where(within, [partner.get(name, name) for name in label], predicted)
             probability = np.clip(1 - hard * rng.random(n) / 2, 0.2, 1)
-            parts = [data, "laptop", model, f"e{epochs}", f"s{run_seed}", *map(str, changes.values())]
+            parts = [data, profile, model, f"e{epochs}", f"s{run_seed}", *map(str, changes.values())]
             run_id = "-".join(parts + ([f"n{images}"] if images else []))
             row = dict.fromkeys(ledger.COLUMNS, "") | {
                 "run_id": run_id, "utc": "2026-01-01T00:00:00Z", "git_commit": "c0ffee", "dirty": False,
-                "profile": "laptop", "data": data, "classes": len(set(labels)), "train": 4 * n, "valid": n, "test": n,
-                "model": model, "width": laptop.width, "size": laptop.size, "wiring": "paper", "init": laptop.init,
+                "profile": profile, "data": data, "classes": len(set(labels)), "train": 4 * n, "valid": n, "test": n,
+                "model": model, "width": own.width, "size": own.size, "wiring": "paper", "init": own.init,
                 "recipe": "paper", "images_per_class": images,
-                "seed": run_seed, "epochs": epochs, "batch": 32, "lr": laptop.lr,
+                "seed": run_seed, "epochs": epochs, "batch": 32, "lr": own.lr,
                 "valid_top1_error": 100 * share, "test_top1_error": round(100 * wrong.mean(), 4),
                 "test_top5_error": round(30 * wrong.mean(), 4), "test_macro_error": round(110 * wrong.mean(), 4),
                 "temperature": 1.3, "parameters": 3_000_000, "seconds": 200.0,

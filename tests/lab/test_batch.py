@@ -82,12 +82,15 @@ def member(process, sign):
 def test_one_command_finishes_whatever_was_killed(atlas, tmp_path):
     words = ["08_train_one", "--data", atlas, "--epochs", "12", "-p", "model=seran"]
     whole = lab_run(*words, runs=tmp_path / "whole")  # nobody interrupts this one
+    spaced = tmp_path / "my photographs" / atlas.name
+    spaced.parent.mkdir()
+    spaced.symlink_to(atlas)
     seed = random.SystemRandom().randrange(10_000)
     chance = random.Random(seed)
     victims = ["ipykernel_launcher", "seran_lib.lab.run", "bin/snakemake"]
     chance.shuffle(victims)
     for victim in victims:
-        batch = trainings(atlas, tmp_path / "killed")
+        batch = trainings(spaced, tmp_path / "killed")
         member(batch, "ipykernel_launcher")
         moment = chance.uniform(0, 6)
         print(f"seed {seed}: killing {victim} {moment:.1f} s after the start of the kernel")
@@ -95,7 +98,7 @@ def test_one_command_finishes_whatever_was_killed(atlas, tmp_path):
         member(batch, victim).kill()
         batch.communicate(timeout=60)
         assert batch.returncode != 0
-    finish(trainings(atlas, tmp_path / "killed"))
+    finish(trainings(spaced, tmp_path / "killed"))
     finish(whole)
     pd.testing.assert_frame_equal(row(tmp_path / "killed"), row(tmp_path / "whole"))
 

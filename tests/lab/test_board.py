@@ -12,6 +12,7 @@ from PIL import Image
 from seran_lib.data.decisions import Decisions
 from seran_lib.data.drawn import draw_atlas
 from seran_lib.data.manifest import DataError, read_manifest
+from seran_lib.data.review import curate
 from seran_lib.lab.board import LARGE, THUMBNAIL, ReviewBoard
 from seran_lib.paths import ROOT
 
@@ -100,6 +101,17 @@ def test_what_cannot_be_saved_is_an_error_and_not_shown_as_made(board, ids, monk
     assert not state["error"] and state["judged"] == (2 if fault == "changed by someone else" else 1)
     state = say(board, "decide", image_id=ids[1], decision="drop")
     assert not state["error"] and shown(state)[ids[1]] == "drop"
+
+
+def test_decisions_made_on_the_board_count_at_once_and_others_can_be_added(board, ids, folder, tmp_path):
+    """As in chapter 02: the board is shown, somebody judges, and the next cells use what was decided."""
+    decisions = board.decisions
+    say(board, "decide", image_id=ids[0], decision="drop")
+    decisions.set(ids[1], "drop")
+    curated = curate(folder, decisions, tmp_path / "curated", min_images=1)
+    assert curated.images == len(ids) - 2
+    state = say(board, "decide", image_id=ids[2], decision="keep")
+    assert not state["error"] and shown(state)[ids[1]] == "drop" and state["judged"] == 3
 
 
 def test_undo_turns_to_the_picture_and_says_when_there_is_nothing_to_undo(board, ids):

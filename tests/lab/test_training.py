@@ -375,6 +375,28 @@ def test_two_runs_in_one_folder(settings):
         experiment.run(settings)
 
 
+def test_a_run_that_was_interrupted_can_be_given_again_in_the_same_kernel(settings, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted, pytest.raises(KeyboardInterrupt) as kept:
+        interrupted.setattr(experiment, "train", interrupt)
+        experiment.run(settings)
+    assert kept.tb is not None, "a notebook's kernel keeps the traceback, too, and all that its frames hold"
+    assert experiment.run(settings)["epochs"] == settings.epochs
+
+
+def test_the_ledgers_run_is_not_replaced_by_one_on_other_images(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("seran_lib.lab.profiles.RESULTS", tmp_path / "results")
+    published = dataclasses.replace(settings, profile="laptop", epochs=1)
+    dataset = open_dataset(published)
+    experiment.run(published, dataset)
+    written = (tmp_path / "results" / "ledger.csv").read_bytes()
+    with pytest.raises(checkpoint.CheckpointError, match=r"on other images.*another name"):
+        experiment.run(published, dataclasses.replace(dataset, fingerprint="of other images"))
+    assert (tmp_path / "results" / "ledger.csv").read_bytes() == written
+
+
 def test_a_diverging_run_stops_and_keeps_the_last_good_state(settings):
     dataset = open_dataset(settings)
     wild = dataclasses.replace(settings, lr=float("inf"), epochs=3)
