@@ -42,7 +42,7 @@ if "google.colab" in sys.modules:
 profile: str = "smoke"  # smoke | laptop | colab | paper
 seed: int = 0  # one seed per run
 data: str = ""  # empty means the drawn demo insects
-out: str = ""  # empty means runs/<notebook>/<profile>-s<seed>
+out: str = ""  # not used in this chapter
 epochs: int = 0  # zero means the number the profile names
 
 # %%
@@ -101,7 +101,7 @@ print(
 # The sums hold. One fact stays odd: 77 of the 200 most recorded species are gone, yet only 264 images were taken out,
 # fewer than four for each species lost. Either many of the 200 gave hardly any picture, or their records were filed
 # under another species. Section 2 orders the species by *occurrences*, not by images, which fits the first reading.
-# Keep it in mind when chapter 1 collects from the atlas.
+# Chapter 1 had to choose which occurrences count.
 
 # %% [markdown]
 # ## 3.2 The text against the tables

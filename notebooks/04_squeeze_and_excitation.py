@@ -161,7 +161,9 @@ show_source(Bottleneck)
 
 # %% [markdown]
 # What does that buy? Silence $F$, and see what comes out. Our block returns its input to the last bit. The older unit,
-# in ResNet-101 and SE-ResNet-101, applies a ReLU after the addition: even a silent block cuts off half of what passes.
+# in ResNet-101 and SE-ResNet-101, applies a ReLU after the addition: even a silent block cuts off what is negative. In
+# a whole network the block before has done so already, and a silent one loses nothing more. The price is paid
+# elsewhere: the identity's way carries no negative number, so a block can lower what it was handed only down to zero.
 
 # %% tags=["nbval-check-output"]
 silent, older = Bottleneck(64, 64).eval(), PostActivation(64, 16).eval()
@@ -169,7 +171,9 @@ nn.init.zeros_(silent.conv3.weight)
 nn.init.zeros_(older.bn3.weight)
 assert torch.equal(silent(x), x)
 assert torch.equal(older(x), x.relu()) and not torch.equal(older(x), x)
+assert torch.equal(older(x.relu()), x.relu())
 print("silent F: pre-activation returns x, post-activation returns relu(x)")
+print("behind a ReLU, as within a network: both return their input")
 
 # %% [markdown]
 # The gate scales $F(x)$ before the addition. It can silence what the block has to say, but never the identity:
@@ -407,9 +411,42 @@ if not data:
 plt.show()
 
 # %% [markdown]
-# Gates of the first stages hardly move. Those of the last stage do, and for the most part with the species. For
-# comparison: pictures sorted at random into $k$ heaps would put $(k-1)/(n-1)$ of the variance between heaps, and random
-# weights should do little better.
+# Gates of the first stages hardly move. One reason may have nothing to do with insects. A gate depends on the picture
+# only by way of the hidden units between squeeze and excitation, and at this width early blocks have very few. Behind
+# silent branches these units see their bias alone: about half start dead, and get no gradient until the squeeze has
+# changed enough to wake them. A block without any live unit gives all pictures the same gates, whatever they show.
+
+
+# %%
+def live_units(network: nn.Module, pictures: torch.Tensor) -> dict[str, int]:
+    """How many hidden units of every SE block answer to any picture; the network is left in training mode."""
+    live = {}
+    blocks = {name: m.squeeze for name, m in network.named_modules() if isinstance(m, SqueezeExcitation)}
+    hooks = [
+        m.register_forward_hook(lambda m, i, o, n=n: live.update({n: int((o > 0).any(0).sum())}))
+        for n, m in blocks.items()
+    ]
+    with torch.no_grad():
+        network.train()(pictures)
+    for hook in hooks:
+        hook.remove()
+    return live
+
+
+# %%
+units = pd.DataFrame({"live units": live_units(network, pictures), "between species": table["between species"]})
+units.insert(0, "hidden units", [m.squeeze.out_channels for m in network.modules() if isinstance(m, SqueezeExcitation)])
+units["block is"] = np.where(units["live units"] == 0, "dead", "live")
+print(f"{(units['block is'] == 'dead').sum()} of {len(units)} blocks have no live unit")
+by = units.assign(stage=stages, blocks=1).groupby(["stage", "block is"])
+by.agg({"blocks": "sum", "hidden units": "sum", "live units": "sum", "between species": "mean"}).round(4)
+
+# %% [markdown]
+# A dead block explains its own stillness. Early blocks that live move little too, but with a unit or two they have
+# little to move by: whether for want of use or of units, this small experiment cannot tell.
+#
+# Gates of the last stage do move, and for the most part with the species. For comparison: pictures sorted at random
+# into $k$ heaps would put $(k-1)/(n-1)$ of the variance between heaps, and random weights should do little better.
 
 # %%
 chance = 100 * (len(labels.unique()) - 1) / (len(labels) - 1)
@@ -422,9 +459,10 @@ assert late["between species"] > 2 * table["between species"][stages == 1].mean(
 
 # %% [markdown]
 # The authors of SE found the same order in their ImageNet network: early gates serve all classes, late gates depend on
-# the class. Two warnings. A gate that follows the species may follow its flower or its background: chapter 11 looks
-# into that. And a network that classifies must tell species apart somewhere, with SE or without. Whether SE *helps* is
-# measured by leaving it out (chapter 10).
+# the class. Three warnings. Theirs is wide, and ours is so narrow that few or dead hidden units alone could give this
+# order. A gate that follows the species may follow its flower or its background: chapter 11 looks into that. And a
+# network that classifies must tell species apart somewhere, with SE or without. Whether SE *helps* is measured by
+# leaving it out (chapter 10).
 
 # %% [markdown]
 # ## What we saw
@@ -434,12 +472,13 @@ assert late["between species"] > 2 * table["between species"][stages == 1].mean(
 # - It costs between a ninth and an eighth of a residual block's weights and far less than one per cent of its
 #   multiplications. The reduction sets the price, and how independent the gates are.
 # - Untrained gates stand near one half: SE changes how a network *starts*, not only what it can learn.
-# - After a short training late gates depend on the species, and early ones hardly move.
+# - After a short training late gates depend on the species, and early ones hardly move. At this width, few and dead
+#   hidden units may be the reason.
 #
 # ## Where we differ from the paper
 #
 # - The paper does not print the reduction. We use 16, the value of the publication it cites; chapter 06 shows that the
-#   quoted parameter counts agree with it.
+#   quoted parameter counts are compatible with it, if unused weights were counted.
 # - The paper says that SE helps to tell similar species apart. It shows no gates; the measure above is ours.
 #
 # ## Questions

@@ -289,7 +289,7 @@ pd.Series(apart, name="relative difference").to_frame()
 # %% [markdown]
 # Which of the two did the authors of SERAN train? They wrote in PyTorch in 2018, when the mis-wired port was the one at
 # hand. We do not know. This book builds the wiring of the module's inventors; `wiring="port"` gives the other one.
-# Whether the difference matters for the error is for a trained network to say: both can be trained in chapter 08.
+# Whether the difference matters for the error is for trained networks to say: section 9.6 of chapter 09 compares them.
 
 # %% [markdown]
 # ## Maximum or average on the way down?

@@ -6,6 +6,7 @@ Atlas of Living Australia. Nothing else in the book asks which of the two it is 
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from seran_lib.data import ala, demo_atlas
 from seran_lib.data.fetch import fetch
 from seran_lib.data.http import polite_session
 from seran_lib.data.manifest import DataError
-from seran_lib.paths import COLLECTIONS, RUNS
+from seran_lib.paths import ALA, COLLECTIONS, RUNS
 
 SOURCES = ("demo", "ala")
 POLITE = 5.0  # requests a second to one host; the atlas publishes no limit
@@ -69,9 +70,40 @@ def source_of(folder: str | Path) -> str:
     return "demo" if demo_atlas.ADDRESS in content else "ala"
 
 
+def source_for(data: str) -> str:
+    """The source from which chapter 01 collects for its parameter `data`: "ala" for the live atlas, else "demo".
+
+    A folder has its pictures already, so that the chapter shows the demo beside it. Raises `DataError` for what is
+    neither empty, nor "ala", nor a folder.
+    """
+    if data and data != ALA and not Path(data).is_dir():
+        raise DataError(f"data is {data!r}, no folder", f'Leave it empty for the demo atlas, or say "{ALA}".')
+    return "ala" if data == ALA else "demo"
+
+
 def folder_of(source: str) -> Path:
     """Where the collection of a source lies: the demo among the runs, which may be deleted; live ones in `data/`."""
     return RUNS / "demo-atlas" if source == "demo" else COLLECTIONS / source
+
+
+def clear_demo(folder: str | Path) -> None:
+    """Empty `folder`, so that the demo can be collected there anew; what was decided about its pictures stays.
+
+    Raises `DataError`, and deletes nothing, where `folder` holds anything but a demo collection.
+    """
+    folder = Path(folder)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    # the demo's own place may hold what is left of a listing that was interrupted, which has no source yet
+    if folder.resolve() != folder_of("demo").resolve() and source_of(folder) != "demo":
+        raise DataError(
+            f"{folder} is no demo collection, and is not emptied for one",
+            "Let `out` name a new folder or an empty one, or leave it empty.",
+        )
+    shutil.rmtree(folder / "images", ignore_errors=True)
+    for path in set(folder.glob("*.*")) - {folder / "decisions.csv"}:
+        if path.is_file():
+            path.unlink()
 
 
 def collect(source: str, query: ala.Query, *, species: int) -> Path:

@@ -11,12 +11,14 @@ which two images of a species can be siblings is a *link*, and a split is judged
 Links cross species too where one picture stands under two names; such a sibling misleads rather than helps, and counts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from seran_lib.data.components import components
+from seran_lib.data.tables import rewriting
 
 OCCURRENCE, OBSERVER_DAY, NEAR_DUPLICATE = "occurrence", "observer and day", "near-duplicate"
 GROUP, ANY = "group", "any of these"
@@ -67,6 +69,21 @@ def audit(links: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
     linked[ANY] = linked.any(axis=1)
     table = pd.DataFrame({"linked": linked.sum(), "test": len(leaked), "leaked": leaked.sum()}).loc[[*links, ANY]]
     return table.assign(share=table["leaked"] / max(len(leaked), 1)).rename_axis("link")
+
+
+def record(path: Path, data: str, audits: Mapping[str, pd.DataFrame]) -> None:
+    """Put the `audits` of the set named `data`, by split, into the table `path` in place of its earlier ones.
+
+    The same audits give the same bytes, however often they are recorded.
+    """
+    rows = pd.concat(audits, names=["split"]).reset_index()
+    rows.insert(0, "data", data)
+    rows["share"] = rows["share"].map("{:.4f}".format)
+    # as text, or else a set named 123 would not be found again
+    old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else rows[:0]
+    kept = pd.concat([old[old["data"] != data], rows]).sort_values("data", kind="stable")
+    with rewriting(path) as file:
+        kept.to_csv(file, index=False, lineterminator="\n")
 
 
 def merge_links(links: pd.DataFrame, kinds: Iterable[str] | None = None) -> pd.Series:

@@ -75,11 +75,6 @@ def _shares(true: int, proposed: int, right: int) -> dict[str, float]:
     return found
 
 
-def _part_of(insect: np.ndarray, crop: tuple[int, int, int, int]) -> float:
-    x0, y0, x1, y1 = crop
-    return float(insect[y0:y1, x0:x1].sum() / insect.sum())
-
-
 def _box(text: str) -> tuple[int, int, int, int]:
     x0, y0, x1, y1 = map(int, text.split())
     return x0, y0, x1, y1

@@ -46,8 +46,8 @@ PACE_STEPS = 50  # of a sitting, from which its pace is taken
 def estimated_rate(model: str) -> float:
     """Training images/s of a model at full width and 224 px on an RTX 3090.
 
-    Where no benchmark exists, ResNet-101's rate scaled by convolution activations, which bound training more than
-    multiply-accumulates do: an estimate, not a measurement.
+    Where no benchmark exists, ResNet-101's rate scaled by convolution activations: an estimate, not a measurement, and
+    too fast a one where blocks have SE (chapter 07).
     """
     if model in RTX3090_IMAGES_PER_SECOND:
         return RTX3090_IMAGES_PER_SECOND[model]

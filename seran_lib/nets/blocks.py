@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 EXPANSION = 4  # a bottleneck computes its 3x3 convolution on a quarter of its output channels
 
 
@@ -22,11 +23,9 @@ def make_pool(kind: str) -> nn.Module:
     Paper §4.2 compares `"max"` with `"avg"` (Table 2). No padding and rounding up, as in the authors' released
     attention networks, so that 112 becomes 56 without a padded border. Raises ValueError for another kind.
     """
-    if kind == "max":
-        return nn.MaxPool2d(3, stride=2, ceil_mode=True)
-    if kind == "avg":
-        return nn.AvgPool2d(3, stride=2, ceil_mode=True)
-    raise ValueError(f"unknown pool {kind!r}: choose 'max' or 'avg'")
+    if kind not in POOLS:
+        raise ValueError(f"unknown pool {kind!r}: choose one of {', '.join(POOLS)}")
+    return POOLS[kind](3, stride=2, ceil_mode=True)
 
 
 def seven_by_seven_stem(channels: int) -> nn.Sequential:
@@ -85,10 +84,13 @@ class SqueezeExcitation(nn.Module):
 
     Squeeze is the mean over H and W, z (N, C, 1, 1). Excitation is s = sigmoid(W2 relu(W1 z)) with two 1x1
     convolutions, C -> C/reduction -> C. The block returns s * x: one gate in (0, 1) per image and channel.
+    Raises ValueError where the reduction leaves no channel in the middle.
     """
 
     def __init__(self, channels: int, reduction: int = 16):
         super().__init__()
+        if channels < reduction:
+            raise ValueError(f"a reduction of {reduction} leaves nothing of {channels} channels: use a larger width")
         self.squeeze = nn.Conv2d(channels, channels // reduction, 1)
         self.excite = nn.Conv2d(channels // reduction, channels, 1)
 

@@ -2,7 +2,9 @@
 
 from torch import nn
 
+from .attention import WIRINGS
 from .baselines import TIMM_NAMES, create_baseline
+from .blocks import POOLS
 from .network import DEEP_STEM, INITS, SEVEN_STEM, Layout, StagedNetwork
 
 # Chosen by nets/reconstruct.py from all layouts that meet the parameter differences quoted in paper §4.2.
@@ -42,12 +44,15 @@ def create_model(
     `width` multiplies every number of channels (1, 1/2, 1/4 or 1/8). `pool` ("max" or "avg") and `wiring` ("paper" or
     "port", see `attention.MaskBranch`) concern the networks with attention modules; `seran_d_avg_pool` is `seran_d`
     with average pooling (Table 2). `drop_rate` is the dropout before the classifier, `init` is "plain" or "zero"
-    (`network.INITS`). Raises ValueError for an unknown name or option.
+    (`network.INITS`). Raises ValueError for an unknown name or option, and for a width that leaves a layer without
+    channels.
     """
     if name not in list_models():
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(list_models())}")
-    if init not in INITS:
-        raise ValueError(f"unknown init {init!r}: choose one of {', '.join(INITS)}")
+    # Checked here, because a network without the part in question would take any word.
+    for option, value, choices in (("pool", pool, POOLS), ("wiring", wiring, WIRINGS), ("init", init, INITS)):
+        if value not in choices:
+            raise ValueError(f"unknown {option} {value!r}: choose one of {', '.join(choices)}")
     if name in TIMM_NAMES:
         return create_baseline(name, num_classes, width=width, pool=pool, drop_rate=drop_rate, init=init)
     return StagedNetwork(

@@ -173,7 +173,10 @@ def search(family: Family | None = None) -> pd.DataFrame:
 
 
 def principles(hits: pd.DataFrame) -> dict[str, pd.Series]:
-    """The stated principles, each a mask over the hits. They come from the prose and from the two papers it cites."""
+    """The stated principles, each a mask over the hits. They come from the prose and from the two papers it cites.
+
+    That SE and attention alternate is asked of SERAN-D alone: SERAN has two SE modules left for stages 1 to 3.
+    """
     alternated, seran_attention = [], []
     for row in hits.itertuples():
         alternated.append(all(s > 0 for s, a in zip(row.se[:3], row.attention, strict=True) if a))
@@ -182,7 +185,7 @@ def principles(hits: pd.DataFrame) -> dict[str, pd.Series]:
         "module as published: p = 1, t = 2, r = 1": (hits["p"] == 1) & (hits["t"] == 2) & (hits["r"] == 1),
         "SE as published: reduction 16": hits["reduction"].eq(16),
         "both networks counted with the same classifier": hits["senet154_classes"].eq(CLASSES),
-        "SE and attention alternate: no stage has attention without SE": alternated,
+        "SERAN-D alternates: no stage has attention without SE": alternated,
         "SERAN keeps one attention module in each of stages 1 to 3": [a == (1, 1, 1) for a in seran_attention],
         "SERAN ends in just the last two SE modules": [kept[3] == 2 for kept in hits["seran_se"]],
     }
@@ -206,6 +209,11 @@ def arrange(se: int, attention: int, plain: int) -> str:
             word, plain = word + "R", plain - 1
         word += after
     return "R" * (1 + plain) + word
+
+
+def meetings(layout: Layout) -> int:
+    """How many times SE follows attention, or attention SE, with residual blocks between them or without."""
+    return sum(before != after for before, after in pairwise("".join(layout).replace("R", "")))
 
 
 def bare_neighbours(layout: Layout) -> int:

@@ -206,6 +206,38 @@ def test_help(word, capsys):
     assert "usage: python -m seran_lib.data" in capsys.readouterr().out
 
 
+def test_only_a_demo_collection_is_emptied_and_its_decisions_stay(collected, tmp_path):
+    photographs = tmp_path / "photographs"
+    (photographs / "images").mkdir(parents=True)
+    for name in ("manifest.csv", "images/a.jpg"):
+        (photographs / name).write_text("mine")
+    with pytest.raises(DataError, match="photographs is no demo collection"):
+        collect.clear_demo(photographs)
+    assert (photographs / "images" / "a.jpg").read_text() == (photographs / "manifest.csv").read_text() == "mine"
+
+    demo = shutil.copytree(collected, tmp_path / "demo")
+    (demo / "decisions.csv").write_text("decided")
+    collect.clear_demo(demo)
+    assert [path.name for path in demo.iterdir()] == ["decisions.csv"]
+    collect.clear_demo(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_is_left_of_an_interrupted_demo_is_emptied_in_its_own_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect, "RUNS", tmp_path)
+    folder = collect.folder_of("demo")
+    folder.mkdir()
+    (folder / "listing-cache.sqlite").touch()
+    collect.clear_demo(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_chapter_1_knows_what_its_data_means(tmp_path):
+    assert [collect.source_for(data) for data in ("", "ala", str(tmp_path))] == ["demo", "ala", "demo"]
+    with pytest.raises(DataError, match="'ALA', no folder"):
+        collect.source_for("ALA")
+
+
 def test_the_source_of_a_collection_is_read_from_its_question(tmp_path):
     assert collect.source_of(tmp_path) == "ala"
     (tmp_path / "query.json").write_text(json.dumps({"services": {"images": demo_atlas.IMAGES}}))

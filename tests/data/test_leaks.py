@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seran_lib.data.leaks import ANY, NEAR_DUPLICATE, OBSERVER_DAY, OCCURRENCE, audit, links, merge_links
+from seran_lib.data.leaks import ANY, NEAR_DUPLICATE, OBSERVER_DAY, OCCURRENCE, audit, links, merge_links, record
 from seran_lib.data.leaks import siblings_in_training as siblings
 from seran_lib.data.split import split_by_species
 
@@ -105,6 +105,24 @@ def test_the_plain_split_leaks_and_the_grouped_split_does_not():
     assert leaked.sum() > 5
     assert not leaked[manifest["label"] == "fly"].any()
     assert audit(links(manifest), split_by_species(manifest, seed=0))["leaked"].tolist() == [0, 0]
+
+
+def test_an_audit_recorded_twice_stands_in_the_table_once(tmp_path):
+    manifest = pd.DataFrame({"image_id": list("abcd"), "label": "bee", "group": list("xxyz")})
+    found = links(manifest)
+    audits = {f"split {k}": audit(found, pd.Series([k, "test", "valid", "train"])) for k in ("train", "valid")}
+    table = tmp_path / "leaks.csv"
+    for data in ("moths", "123", "bees"):
+        record(table, data, audits)
+    first = table.read_bytes()
+    record(table, "123", audits)
+    assert table.read_bytes() == first
+    kept = pd.read_csv(table)
+    assert kept["data"].drop_duplicates().tolist() == ["123", "bees", "moths"]
+    one = kept[kept["data"] == "bees"].set_index(["split", "link"])
+    assert one["leaked"].to_dict() == {
+        **{("split train", "group"): 1, ("split train", ANY): 1, ("split valid", "group"): 0, ("split valid", ANY): 0}
+    }
 
 
 def test_a_split_of_another_manifest_is_refused():

@@ -42,6 +42,12 @@ def test_arrangement_keeps_every_module_and_alternates(se, attention, plain):
         assert "AA" not in word.replace("R", "")
 
 
+def test_meetings_are_counted_across_stages_and_bare_ones_are_among_them():
+    layout = ("RSRA", "RS", "RASS", "RRSS")
+    assert (reconstruct.meetings(layout), reconstruct.bare_neighbours(layout)) == (4, 1)
+    assert reconstruct.meetings(("RR", "RS", "RRS", "RS")) == 0
+
+
 @pytest.fixture(scope="module")
 def hits():
     return reconstruct.search(reconstruct.Family(plain=(0, 1), stems=((64, 64, 128),)))
