@@ -26,13 +26,14 @@ def picture_grid(images: Sequence[Tensor], titles: list[str], columns: int = 6) 
     rows = -(-len(images) // columns)
     titles = [textwrap.fill(title, 15) for title in titles]
     lines = 1 + max(title.count("\n") for title in titles)
-    height = max(2.1, WIDE[0] / columns + 0.2 * lines)  # inches: a square picture, and its title above
+    height = WIDE[0] / columns + 0.2 * lines  # inches: a square picture, and its title above
     figure, axes = plt.subplots(rows, columns, figsize=(WIDE[0], rows * height), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     pixels = denormalise(torch.stack(list(images)).cpu()).permute(0, 2, 3, 1).numpy()
     for axis, image, title in zip(axes.flat, pixels, titles, strict=False):
         axis.imshow(image)
+        axis.set_anchor("S")  # what is left of the height is the title's
         axis.set_title(title, fontsize=11, loc="center", pad=3)
     return figure
 
