@@ -233,8 +233,8 @@ show_table(report.beside_usual(shown, "wiring"))
 # %% [markdown]
 # ## 9.7 What an error costs
 #
-# The paper argues with parameters. Operations decide how long a network takes, and the two do not go together: an
-# attention module computes much and weighs little.
+# The paper argues with parameters. Operations come nearer to how long a network takes (not very near, see chapter 07),
+# and the two do not go together: an attention module computes much and weighs little.
 
 # %%
 figure = report.cost(shown)

@@ -158,11 +158,11 @@ show_table(report.condition_table(shown))
 show_table(report.condition_changes(shown))
 
 # %% [markdown]
-# All networks err several times less after a zero start. SERAN-D and its two variants can then no longer be told apart;
-# whether the start changed their ratios, or there was little between them before, three seeds can not say. Of
-# SE-ResNet-101 they can. With the plain start it errs less than ResNet-101, or as much; with a zero start it errs
-# *more*, and falls far behind SERAN-D. So what a table of ablations shows at this scale is also how well a deep network
-# gets going in eight epochs, and not only what its modules can do. The paper does not state its start.
+# All networks err less after a zero start, most of them several times less. SERAN-D and its two variants can then no
+# longer be told apart; whether the start changed their ratios, or there was little between them before, three seeds can
+# not say. Of SE-ResNet-101 they can. With the plain start it errs less than ResNet-101, or as much; with a zero start
+# it errs *more*, and falls far behind SERAN-D. So what a table of ablations shows at this scale is also how well a deep
+# network gets going in eight epochs, and not only what its modules can do. The paper does not state its start.
 
 # %% [markdown]
 # ## 10.4 Does a network without attention over-fit?
@@ -232,7 +232,7 @@ plt.show()
 for name, rows in report.sets(shown).items():
     by_model = verdicts.macro_errors(rows[rows["model"].isin(variants)]).groupby("model")
     means = by_model[["macro", "low", "high"]].mean().assign(**{"sd over seeds": by_model["macro"].std()})
-    means = (100 * means).round(1)
+    means = (100 * means).map("{:.1f}".format)
     show_table(
         means.reindex([model for model in variants if model in means.index])
         .rename(index=result_plots.name)

@@ -276,8 +276,8 @@ for name, table in tables.items():
 # The times were measured with two runs side by side on two cores, beside other work, and not all on one machine. So a
 # run is compared only with SERAN-D on the same kind of processor and in the same precision, 8 epochs by the paper's
 # recipe or by step 1, which computes the same steps. They are good to some tens of percent, not better, and tell only
-# the clearly longer from the clearly shorter. Of the lighter network, computation decides: its epochs are the most that
-# multiply and add no more than SERAN-D's. Here, ± is the standard deviation over seeds.
+# the clearly longer from the clearly shorter. The epochs of the lighter network were fixed by computation and not by
+# the clock: the most that multiply and add no more than SERAN-D's. Here, ± is the standard deviation over seeds.
 
 # %%
 done = {name: table for name, table in tables.items() if table["seeds"].iloc[0] and table["times"].count() > 1}

@@ -159,9 +159,7 @@ def plot_ways(tables: dict[str, pd.DataFrame]) -> Figure:
     Bars are 95 % intervals; error and effort stand beside each point.
     """
     names = [way.name for way in ways()][::-1]
-    colours = {name: COLOURS["other"] for name in names}
-    colours |= {way.name: COLOURS["ours"] for way in ways() if way.model == BASE.model}
-    colours |= {way.name: COLOURS["good"] for way in ways() if way.recipe in TRANSFER}
+    colours = {way.name: COLOURS["good" if way.recipe in TRANSFER else "ours"] for way in ways()}
     figure, axes = plt.subplots(1, len(tables), figsize=(9.0, 1.8 + 0.45 * len(names)), sharey=True, squeeze=False)
     nearest = min(np.nanmin(table[["times", "low"]].to_numpy(), initial=0.9) for table in tables.values())
     furthest = max(np.nanmax(table[["times", "high"]].to_numpy(), initial=8) for table in tables.values())
