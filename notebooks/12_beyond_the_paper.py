@@ -336,6 +336,8 @@ else:
 #   known before this ladder was written, from the one-seed rows of ten and twelve epochs in the ledger.
 # - On pinned wings hardly any errors are left after it, too few to tell the next two steps apart. Growing sizes save
 #   computation, and that is all that can be said of them. The field photographs have room for more.
+# - There a lighter network does more with the same computation: without attention, by the same first step, and for more
+#   epochs. How a network starts and how long it can afford to train was worth more than what its modules are.
 # - The strong views take more than they give in eight epochs. They are made for trainings ten times as long, and a
 #   recipe that is copied without its number of epochs is another recipe.
 # - Frozen features and a linear classifier cost one look at each picture. Whoever wants to tell insects apart, and not
