@@ -305,10 +305,10 @@ show_table(claims.summary(shown))
 # %% [markdown]
 # - An ablation compares two trained networks, so it has the noise of two trainings. The paper's Table 2 has one of
 #   each.
-# - What a part is worth depends on how the network was trained: with another start of the residual branches SE goes
-#   from a help to a hindrance in a ResNet. Whoever publishes an ablation should state the start.
+# - What a part is worth depends on how the network was trained: with another start of the residual branches SE in a
+#   ResNet goes from a help, or nothing, to a hindrance. Whoever publishes an ablation should state the start.
 # - Taking attention away also makes the network shorter and much cheaper. The right rival of SERAN-D is a network
-#   without attention that costs as much; the paper has none, and neither has this chapter.
+#   without attention that costs as much. The paper has none; chapter 12 spends what is saved on more epochs.
 # - The error is not all. Two networks of equal error can differ in what they are worth to somebody who leaves the
 #   doubtful pictures to an expert.
 #
