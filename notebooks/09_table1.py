@@ -52,7 +52,7 @@ from IPython.display import Markdown
 from matplotlib import pyplot as plt
 from scipy.stats import t as student
 
-from seran_lib.lab import claims, protocol, report, stats, verdicts
+from seran_lib.lab import claims, grid, protocol, report, stats, verdicts
 from seran_lib.lab.evidence import command
 from seran_lib.lab.figures import save, use_book_style
 from seran_lib.lab.notebook import finish, show_source, show_table
@@ -89,7 +89,7 @@ show_source(verdicts.decide)
 # hours to go are an estimate from the pace of the runs so far. Studies share runs, so their hours can not be added up.
 
 # %%
-show_table(report.grid_state(shown).set_index("study"))
+show_table(grid.state(shown).set_index("study"))
 
 # %% [markdown]
 # ## 9.3 Table 1, theirs and ours
@@ -248,7 +248,7 @@ plt.show()
 # curve, the commit, and the command that repeats the run. For example:
 
 # %%
-rows = report.grid_runs(shown)
+rows = grid.runs(shown)
 if len(rows):
     print(rows["run_id"].iloc[0])
     print(command(rows.iloc[0]))

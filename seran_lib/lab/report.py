@@ -3,7 +3,6 @@
 `python -m seran_lib.lab.table` draws all of `FIGURES` anew; the chapters draw the same ones.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -17,7 +16,7 @@ from seran_lib import paper
 from seran_lib.nets import create_model, describe
 from seran_lib.paths import RESULTS
 
-from . import result_plots, stats, verdicts
+from . import grid, result_plots, stats, verdicts
 from .profiles import PROFILES, TABLE1
 from .protocol import CONTRASTS, CURVE_EPOCHS, CURVE_IMAGES, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import FOLDER as UNKNOWNS
@@ -227,7 +226,7 @@ def _answers_to_unknowns(profile: str) -> list[tuple[str, str, tuple[pd.DataFram
     """(data set, what was trained, (answers to test images, to unknown images)) of every run that has both."""
     return [
         (row.data, _way(row), (verdicts.predictions(row.run_id), pd.read_csv(path)))
-        for row in grid_runs(profile).itertuples()
+        for row in grid.runs(profile).itertuples()
         if (path := RESULTS / UNKNOWNS / f"{row.run_id}.csv.gz").exists()
     ]
 
@@ -315,7 +314,7 @@ def own_seeds(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFra
             table[_ratio_name(c)] = {
                 "seeds": seeds,
                 "noise of all networks": interval(pooled.ratio, pooled.low, pooled.high),
-                "noise of these two": interval(*stats.ratio_by_own_seeds(rows, c.worse, c.better)),
+                "noise of these two": interval(*design.ratio_by_own_seeds(c.worse, c.better)),
             }
     return pd.DataFrame.from_dict(table, orient="index")
 
@@ -370,34 +369,3 @@ def rates(profile: str) -> pd.DataFrame:
     table = rows.pivot_table(index="model", columns="lr", values="valid_top1_error").reindex(STUDIES["rates"].models)
     table = table.dropna(how="all").round(2).assign(chosen=pd.Series(verdicts.own_rates(profile), dtype=float))
     return table.rename(index=result_plots.name, columns=str)
-
-
-def grid_runs(profile: str) -> pd.DataFrame:
-    """The ledger's rows that belong to any study, each once: studies share runs."""
-    found = [verdicts.study_rows(name, profile, data) for name, study in STUDIES.items() for data in study.sets]
-    return pd.concat(found).drop_duplicates("run_id", ignore_index=True)
-
-
-def grid_state(profile: str) -> pd.DataFrame:
-    """How much of each study is in the ledger: study, data, runs planned, runs done, hours they took, hours to go.
-
-    The hours to go are of one run after another, at the median pace of a network's runs so far: missing where a network
-    or a data set has none. Studies share runs, so neither hours can be added up.
-    """
-    runs = grid_runs(profile)
-    seconds_an_image = 1 / runs.groupby("model")["images_per_second"].median()
-    sizes = runs[runs["images_per_class"] == 0].groupby("data")["train"].first()
-    table = []
-    for name, study in STUDIES.items():
-        repeats = math.prod(map(len, (study.seeds, study.rates, study.recipes)))
-        pace = seconds_an_image.reindex(study.models)
-        for data in study.sets:
-            rows = verdicts.own_rows(study, profile, data)
-            epochs = repeats * sum(epochs for epochs, _ in study.planned(profile))
-            left = epochs * pace.sum(skipna=False) - (rows["epochs"] * rows["model"].map(pace)).sum()
-            left *= sizes.get(data, math.nan)
-            planned, done = repeats * len(study.pairs) * len(study.models), len(rows)
-            hours = [rows["seconds"].sum() / 3600, left / 3600 if done < planned else 0.0]
-            table.append([name, study.asks, data, planned, done, *hours])
-    columns = ["study", "asks", "data", "planned", "done", "hours", "hours to go"]
-    return pd.DataFrame(table, columns=columns).round({"hours": 1, "hours to go": 1})

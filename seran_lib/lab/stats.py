@@ -235,22 +235,17 @@ class BlockDesign:
         bounds = np.exp(known.ppf([0.025, 0.975, 0.05, 0.95]))
         return Ratio(float(np.exp(logs.mean())), *map(float, bounds), float(2 * min(known.cdf(0), known.sf(0))))
 
+    def ratio_by_own_seeds(self, first: str, second: str) -> tuple[float, float, float]:
+        """The same ratio with its 95 % interval by the noise of its own seeds, NaN where they share one only."""
+        logs = (self._log_errors[first] - self._log_errors[second]).dropna()
+        half = student.ppf(0.975, len(logs) - 1) * logs.sem()
+        return tuple(np.exp([logs.mean(), logs.mean() - half, logs.mean() + half]).tolist())
+
     def smallest_ratio(self, seeds: int, *, power: float = 0.8, alpha: float = 0.05) -> float:
         """The smallest ratio above 1 that a design of these models with so many seeds, two or more, finds with that
         power, at the noise measured here."""
         quantiles = student.ppf([1 - alpha / 2, power], (len(self._log_errors.columns) - 1) * (seeds - 1)).sum()
         return float(np.exp(quantiles * self.noise * sqrt(2 / seeds)))
-
-
-def ratio_by_own_seeds(runs: pd.DataFrame, first: str, second: str) -> tuple[float, float, float]:
-    """Error of the first model over that of the second with its 95 % interval, by Student's t over the logarithms of
-    their own seeds; NaN for the interval where they share one seed only. Columns of `runs` as for `BlockDesign`."""
-    errors = runs.assign(log_error=np.log((runs["wrong"] + 0.5) / (runs["n"] + 1)))
-    logs = errors.pivot(index="seed", columns="model", values="log_error")
-    logs = (logs[first] - logs[second]).dropna()
-    half = student.ppf(0.975, len(logs) - 1) * logs.sem() if len(logs) > 1 else np.nan
-    middle, low, high = np.exp([logs.mean(), logs.mean() - half, logs.mean() + half])
-    return float(middle), float(low), float(high)
 
 
 def holm(p: Sequence[float], family: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from seran_lib import paper
 from seran_lib.nets import list_models
 from seran_lib.paths import FIGURES, RESULTS, ROOT
 
-from . import beyond, claims, evidence, figures, ledger, report, verdicts
+from . import beyond, claims, evidence, figures, grid, ledger, report, verdicts
 from .profiles import PROFILES, TABLE1, TABLE2, profile_table
 from .protocol import BOTH
 
@@ -84,7 +84,7 @@ def tables_block(profile: str) -> str:
 
 def results_block(profile: str) -> str:
     """The tables, what lies beyond them, how much of each study is run, and the tables at the paper's own scale."""
-    done = report.grid_runs(profile)
+    done = grid.runs(profile)
     return "\n\n".join(
         [
             tables_block(profile),
@@ -94,7 +94,7 @@ def results_block(profile: str) -> str:
             f"Runs of the protocol that are done: {len(done)}, with {done['seconds'].sum() / 3600:.1f} hours of "
             "training, two side by side on two cores beside other work. Hours to go are of one core, at the median "
             "pace so far.",
-            studies_block(report.grid_state(profile)),
+            studies_block(grid.state(profile)),
             *(["At the paper's own scale:", tables_block("paper")] if profile != "paper" else []),
         ]
     )

@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot as plt
 from simulated import LABELS, add_runs
 
-from seran_lib.lab import claims, evaluate, evidence, figures, look, protocol, report, stats, table, verdicts
+from seran_lib.lab import claims, evaluate, evidence, figures, grid, look, protocol, report, stats, table, verdicts
 from seran_lib.lab.profiles import PROFILES, resolve
 from seran_lib.lab.protocol import CONTRASTS, CURVES, STUDIES, Contrast
 
@@ -115,9 +115,11 @@ def test_what_is_not_run_yet_changes_no_correction(results):
 def test_a_contrast_by_its_own_seeds(results):
     add_runs(results, RATES, n=4000, noise=0.03)
     rows = rows_of()
-    middle, low, high = stats.ratio_by_own_seeds(rows, "resnet101", "seran_d")
-    assert middle == pytest.approx(stats.BlockDesign(rows).ratio("resnet101", "seran_d").ratio) and low < 2 < high
-    assert np.isnan(stats.ratio_by_own_seeds(rows[rows["seed"] == 0], "resnet101", "seran_d")[1])
+    design = stats.BlockDesign(rows)
+    middle, low, high = design.ratio_by_own_seeds("resnet101", "seran_d")
+    assert middle == pytest.approx(design.ratio("resnet101", "seran_d").ratio) and low < 2 < high
+    one = stats.BlockDesign(rows[(rows["model"] != "resnet101") | (rows["seed"] == 0)])
+    assert np.isnan(one.ratio_by_own_seeds("resnet101", "seran_d")[1])
     shown = report.own_seeds("laptop", "heliconius", report.TABLE2_CONTRASTS)
     assert len(shown) == len(report.TABLE2_CONTRASTS) and set(shown["seeds"]) == {3}
 
@@ -205,7 +207,7 @@ def test_crops_stand_beside_the_whole_photographs_and_are_no_set_of_their_own(re
 def test_the_grid_says_what_is_left_of_a_study(results):
     add_runs(results, {"seran_d": 0.2, "attention92": 0.2})  # 8 epochs of 2,400 images at 24 a second: 800 s
     add_runs(results, {"seran_d": 0.2}, seeds=(0,), wiring="port")
-    state = report.grid_state("laptop").set_index(["study", "data"])
+    state = grid.state("laptop").set_index(["study", "data"])
     assert dict(state.loc[("wiring", "heliconius")].drop("asks")) == {
         "planned": 6, "done": 1, "hours": 0.1, "hours to go": 1.1,
     }  # fmt: skip
