@@ -4,9 +4,11 @@
 
 With study=tables,wiring the runs are those of the studies in seran_lib/lab/protocol.py; seeds and models then choose
 among them. Finished runs are known by their predictions below results/ (of the smoke profile: below runs/smoke/) and
-their rows in the ledger there: delete a row, and just that run is done again. A run that was interrupted resumes at
-its last checkpoint when the same command is given again, whatever was killed: two runs on one folder refuse each other
-by themselves, so that Snakemake's own locks, which outlive a killed Snakemake, are not needed.
+their rows in the ledger there: delete a row, and just that run is done again. Where the folder holds other images than
+the ledger's, a run is due, too: the smoke profile's is done again, any other says how to keep both results.
+A run that was interrupted resumes at its last checkpoint when the same command is given again, whatever was killed: two
+runs on one folder refuse each other by themselves, so that Snakemake's own locks, which outlive a killed Snakemake, are
+not needed.
 One run takes one core, or a GPU and all cores; clusters/ has the settings for many machines.
 """
 
@@ -17,7 +19,7 @@ import sys
 from pathlib import Path
 
 from seran_lib.lab.cost import count_images, gpu_hours
-from seran_lib.lab.experiment import predictions_path, recorded
+from seran_lib.lab.experiment import predictions_path, up_to_date
 from seran_lib.lab.profiles import PROFILES, resolve, usual
 from seran_lib.lab.protocol import STUDIES
 from seran_lib.paths import ALA, NOTEBOOKS, RUNS
@@ -62,8 +64,8 @@ STORED = workflow.storage_settings.default_storage_provider is not None  # a buc
 PREDICTIONS = RESULTS / "predictions" / "{run_id}.csv.gz"
 PARCEL = "parcels/{run_id}.zip"  # how a run comes home through a bucket
 FINISHED = [local(predictions_path(settings)) for settings in BY_ID.values()]  # local: not in the bucket
-UNRECORDED = {run_id for run_id, settings in BY_ID.items() if recorded(settings).empty}
-for run_id in UNRECORDED:  # predictions without a row in the ledger are older than anything (0 would be no time)
+OUTDATED = BY_ID.keys() - up_to_date(BY_ID.values())
+for run_id in OUTDATED:  # predictions without such a row in the ledger are older than anything (0 would be no time)
     if predictions_path(BY_ID[run_id]).exists():
         os.utime(predictions_path(BY_ID[run_id]), (1, 1))
 
@@ -116,7 +118,7 @@ rule trainings:
 
 rule train:
     input:
-        lambda wildcards: ["Snakefile"] if wildcards.run_id in UNRECORDED and not STORED else [],
+        lambda wildcards: ["Snakefile"] if wildcards.run_id in OUTDATED and not STORED else [],
     output:
         PARCEL if STORED else PREDICTIONS,
     wildcard_constraints:

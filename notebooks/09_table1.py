@@ -52,7 +52,7 @@ from IPython.display import Markdown
 from matplotlib import pyplot as plt
 from scipy.stats import t as student
 
-from seran_lib.lab import claims, grid, protocol, report, stats, verdicts
+from seran_lib.lab import claims, grid, protocol, report, report_figures, stats, verdicts
 from seran_lib.lab.evidence import command
 from seran_lib.lab.figures import save, use_book_style
 from seran_lib.lab.notebook import finish, show_source, show_table
@@ -95,7 +95,7 @@ show_table(grid.state(shown).set_index("study"))
 # ## 9.3 Table 1, theirs and ours
 
 # %%
-figure = report.errors(shown)
+figure = report_figures.errors(shown)
 save(figure, "fig09_errors")
 plt.show()
 
@@ -121,7 +121,7 @@ for name in report.sets(shown):
 show_source(stats.BlockDesign)
 
 # %%
-figure = report.forest_table1(shown)
+figure = report_figures.forest_table1(shown)
 save(figure, "fig09_forest")
 plt.show()
 
@@ -155,7 +155,7 @@ for name in report.sets(shown):
 # images, and how much is training?
 
 # %%
-figure = report.noise(shown)
+figure = report_figures.noise(shown)
 save(figure, "fig09_noise")
 plt.show()
 
@@ -192,7 +192,7 @@ show_table(report.paper_with_noise(shown, report.TABLE1_CONTRASTS))
 # that the gap is the ratio of the errors; a value on the lower axis without a dot was not run.
 
 # %%
-figure = report.learning(shown)
+figure = report_figures.learning(shown)
 save(figure, "fig09_learning")
 plt.show()
 
@@ -237,7 +237,7 @@ show_table(report.beside_usual(shown, "wiring"))
 # and the two do not go together: an attention module computes much and weighs little.
 
 # %%
-figure = report.cost(shown)
+figure = report_figures.cost(shown)
 save(figure, "fig09_cost")
 plt.show()
 

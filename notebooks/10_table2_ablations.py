@@ -53,7 +53,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from seran_lib.lab import claims, protocol, report, result_plots, stats, verdicts
+from seran_lib.lab import claims, protocol, report, report_figures, result_plots, stats, verdicts
 from seran_lib.lab.evaluate import fit_temperature
 from seran_lib.lab.figures import save, use_book_style
 from seran_lib.lab.notebook import finish, show_source, show_table
@@ -94,7 +94,7 @@ for name in report.sets(shown):
     show_table(report.error_table(shown, name, variants).rename_axis(name))
 
 # %%
-figure = report.forest_table2(shown)
+figure = report_figures.forest_table2(shown)
 save(figure, "fig10_forest")
 plt.show()
 
@@ -138,7 +138,7 @@ for name in report.sets(shown):
 # run yet. A claim on networks should survive that.
 
 # %%
-figure = report.forest_conditions(shown)
+figure = report_figures.forest_conditions(shown)
 save(figure, "fig10_conditions")
 plt.show()
 
@@ -172,7 +172,7 @@ show_table(report.condition_changes(shown))
 # still falls. We train for 32 epochs and look.
 
 # %%
-figure = report.losses(shown)
+figure = report_figures.losses(shown)
 save(figure, "fig10_losses")
 plt.show()
 
@@ -195,7 +195,7 @@ groups = [[data_set, " · ".join(group)] for data_set, sets in protocol.LOOK_ALI
 show_table(pd.DataFrame(groups, columns=["data", "look-alikes"]).set_index("data"))
 
 # %%
-figure = report.look_alikes(shown)
+figure = report_figures.look_alikes(shown)
 save(figure, "fig10_look_alikes")
 plt.show()
 
@@ -219,7 +219,7 @@ for name, rows in report.sets(shown).items():
 # not read the order of single dots, read how wide the cloud is.
 
 # %%
-figure = report.species(shown)
+figure = report_figures.species(shown)
 save(figure, "fig10_species")
 plt.show()
 
@@ -250,7 +250,7 @@ for name, rows in report.sets(shown).items():
 show_source(fit_temperature)
 
 # %%
-figure = report.reliability(shown)
+figure = report_figures.reliability(shown)
 save(figure, "fig10_reliability")
 plt.show()
 
@@ -278,7 +278,7 @@ for name, rows in report.sets(shown).items():
 # classes, and the network must answer nevertheless. Is it less sure of them?
 
 # %%
-figure = report.unknowns(shown)
+figure = report_figures.unknowns(shown)
 save(figure, "fig10_unknowns")
 plt.show()
 

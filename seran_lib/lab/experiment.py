@@ -1,7 +1,8 @@
 """One run from settings to ledger row: open the data, train, measure once on the test set, record."""
 
 import hashlib
-from contextlib import nullcontext
+from collections.abc import Iterable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -9,13 +10,15 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save as to_safetensors
 
+from seran_lib.data.manifest import DataError
+from seran_lib.data.split import fingerprint
 from seran_lib.nets.describe import count_parameters
 from seran_lib.nets.pretrained import PRETRAINED
 
 from . import ledger
 from .callbacks import contiguous
 from .checkpoint import CheckpointError, remove_partial_files, write_atomically
-from .dataset import Dataset, open_dataset
+from .dataset import Dataset, open_dataset, read_split
 from .distributed import say, share, wait_for_all
 from .evaluate import fit_temperature, measure, precision, predict, prediction_table, save_table
 from .profiles import Settings, device_name, pick_device
@@ -51,6 +54,25 @@ def recorded(settings: Settings) -> pd.DataFrame:
     for name in ("width", "size", "batch", "lr"):  # not in the run's name as a rule, but a profile may have changed
         rows = rows[rows[name] == getattr(settings, name)]
     return rows
+
+
+def up_to_date(trainings: Iterable[Settings]) -> set[str]:
+    """Names of the runs that the ledger holds on the images which their folder has now.
+
+    Where that folder is not on this machine, or is not in order, the ledger is believed.
+    """
+    now, names = {}, set()
+    for settings in trainings:
+        known = recorded(settings)["data_fingerprint"]
+        if known.empty:
+            continue
+        split = (settings.data, settings.min_images, settings.images_per_class, settings.seed)
+        if split not in now:
+            with suppress(DataError):
+                now[split] = fingerprint(*read_split(settings)[1:])
+        if split not in now or now[split] in set(known):
+            names.add(settings.run_id)
+    return names
 
 
 def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]:

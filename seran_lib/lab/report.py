@@ -1,24 +1,15 @@
-"""What chapters 09 and 10 and the README show of the ledger: one function a figure, one a block of text.
-
-`python -m seran_lib.lab.table` draws all of `FIGURES` anew; the chapters draw the same ones.
-"""
+"""The tables of chapters 09, 10 and 11, one function each, from the ledger; their figures are in `report_figures`."""
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from types import MappingProxyType
 
 import pandas as pd
-import torch
-from matplotlib.figure import Figure
 
-from seran_lib import paper
-from seran_lib.nets import create_model, describe
 from seran_lib.paths import RESULTS
 
 from . import grid, result_plots, stats, verdicts
-from .profiles import PROFILES, TABLE1
-from .protocol import CONTRASTS, CURVE_EPOCHS, CURVE_IMAGES, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
+from .protocol import CONTRASTS, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import FOLDER as UNKNOWNS
 from .unknowns import separation
 
@@ -35,7 +26,6 @@ CONDITIONS = MappingProxyType(
         "tuned": "own rates",
     }
 )
-CONDITION_COLOURS = ("good", "doubt", "other", "ours")  # the tables' in the colour that these insects have there
 
 
 def shown_profile(profile: str) -> str:
@@ -47,10 +37,6 @@ def sets(profile: str, study: str = "tables") -> dict[str, pd.DataFrame]:
     """Data set -> the rows of a study on it, for the data sets that have runs."""
     found = {data: verdicts.study_rows(study, profile, data) for data in verdicts.data_sets(profile)}
     return {data: rows for data, rows in found.items() if len(rows)}
-
-
-def _with(profile: str, model: str) -> dict[str, pd.DataFrame]:
-    return {data: rows for data, rows in sets(profile).items() if rows["model"].eq(model).any()}
 
 
 def contrasts(profile: str, chosen: tuple[Contrast, ...] = CONTRASTS) -> dict[str, pd.DataFrame]:
@@ -104,125 +90,14 @@ def _contrasts(rows: pd.DataFrame, chosen: tuple[Contrast, ...]) -> pd.DataFrame
     return table[[c in chosen for c in CONTRASTS]].reset_index(drop=True)
 
 
-def errors(profile: str) -> Figure:
-    """Table 1 of the paper beside ours."""
-    table = paper.table1().sort_values("test_top1", ascending=False)
-    n = verdicts.PAPER_TEST
-    bounds = [stats.wilson(round(rate * n / 100), n) for rate in table["test_top1"]]
-    low, high = ([100 * bound[side] for bound in bounds] for side in (0, 1))
-    return result_plots.plot_errors(
-        pd.DataFrame({"error": table["test_top1"], "low": low, "high": high}), sets(profile)
-    )
-
-
-def forest_table1(profile: str) -> Figure:
-    """Ratios of errors behind the claims on Table 1."""
-    return result_plots.plot_forest(contrasts(profile, TABLE1_CONTRASTS))
-
-
-def forest_table2(profile: str) -> Figure:
-    """Ratios of errors behind the claims on Table 2."""
-    return result_plots.plot_forest(contrasts(profile, TABLE2_CONTRASTS))
-
-
-def forest_conditions(profile: str) -> Figure:
-    """The same ratios after other trainings."""
-    tables = conditions(profile)
-    return result_plots.plot_forest(tables, CONDITION_COLOURS) if tables else result_plots.not_run()
-
-
-def noise(profile: str) -> Figure:
-    """Test images and training as sources of noise."""
-    parts = {data: verdicts.noise_parts(verdicts.paired_tests(rows)) for data, rows in sets(profile).items()}
-    parts = {data: table for data, table in parts.items() if len(table)}
-    return result_plots.plot_noise(parts) if parts else result_plots.not_run()
-
-
-def learning(profile: str) -> Figure:
-    """Error over epochs and over images per class."""
-    many, few = (
-        pd.concat([verdicts.study_rows(study, profile, PINNED) for study in ("tables", *studies)])
-        for studies in (("epochs", "long"), ("images", "few_images"))
-    )
-    whole = few[few["images_per_class"] == 0]
-    everything = round((whole["train"] / whole["classes"]).mean()) if len(whole) else 0  # of the mean class
-    few["images_per_class"] = few["images_per_class"].replace({0: everything})
-    planned = [images or everything for images in CURVE_IMAGES if images or everything]
-    panels = {
-        f"{PINNED}, epochs": (many.drop_duplicates("run_id"), "epochs", CURVE_EPOCHS),
-        f"{PINNED}, images": (few.drop_duplicates("run_id"), "images_per_class", planned),
-    }
-    return result_plots.plot_learning(panels, CURVES[:2])
-
-
-def cost(profile: str) -> Figure:
-    """Parameters and multiply-accumulates against error, of the models of Table 1."""
-    costs = _costs(PROFILES[profile].width, PROFILES[profile].size)
-    return result_plots.plot_cost(costs, {d: verdicts.mean_errors(r, TABLE1) for d, r in sets(profile).items()})
-
-
-@cache
-def _costs(width: float, size: int) -> pd.DataFrame:
-    with torch.device("meta"):  # shapes suffice
-        described = {model: describe(create_model(model, 100, width=width), size) for model in TABLE1}
-    return pd.DataFrame({m: {"parameters": d.parameters, "gmacs": d.gmacs} for m, d in described.items()}).T
-
-
-def look_alikes(profile: str) -> Figure:
-    """Errors within look-alikes and all others."""
-    tables = {data: verdicts.look_alike_errors(rows, data) for data, rows in sets(profile).items()}
-    return result_plots.plot_look_alikes(tables, ("seran_d", "seran_d_no_se", "seran_d_no_attention"))
-
-
-def losses(profile: str) -> Figure:
-    """Losses over many epochs."""
-    rows = verdicts.study_rows("long", profile, PINNED)
-    logs = {
-        model: [pd.read_csv(RESULTS / "curves" / f"{run}.csv") for run in rows.loc[rows["model"] == model, "run_id"]]
-        for model in CURVES
-    }
-    return result_plots.plot_losses(logs)
-
-
-def species(profile: str) -> Figure:
-    """Errors of every species."""
-    tables = {d: verdicts.species_errors(rows, "seran_d") for d, rows in _with(profile, "seran_d").items()}
-    return result_plots.plot_species(tables) if tables else result_plots.not_run()
-
-
-def reliability(profile: str) -> Figure:
-    """Calibration of SERAN-D, and risk against coverage of it and of ResNet-101, on the first data set."""
-    both = [rows for rows in _with(profile, "seran_d").values() if rows["model"].eq("resnet101").any()]
-    if not both:
-        return result_plots.not_run()
-    answers = {
-        model: pd.concat([verdicts.predictions(run) for run in both[0].loc[both[0]["model"] == model, "run_id"]])
-        for model in CURVES[:2]
-    }
-    risks = {model: stats.risk_by_coverage(table["calibrated"], table["right"]) for model, table in answers.items()}
-    return result_plots.plot_reliability(answers["seran_d"], risks)
-
-
-def unknowns(profile: str) -> Figure:
-    """How sure SERAN-D is of test images and of images of none of its classes, over all seeds: by the paper's recipe,
-    or by the first of the others whose weights have answered."""
-    found = _answers_to_unknowns(profile)
-    named = [(data, way) for data, way, _ in found if way.startswith("seran_d-")]
-    if not named:
-        return result_plots.not_run()
-    pairs = [pair for data, way, pair in found if (data, way) == named[0]]
-    known, unknown = (pd.concat(tables) for tables in zip(*pairs, strict=True))
-    return result_plots.plot_unknowns(known, unknown, f"{named[0][1]}, {named[0][0]}: {len(pairs)} seeds")
-
-
 def separations(profile: str) -> pd.DataFrame:
     """How well a network's probability tells unknown images from test images: area under the ROC curve, by seed."""
-    table = [[data_name, way, separation(*pair)] for data_name, way, pair in _answers_to_unknowns(profile)]
+    table = [[data_name, way, separation(*pair)] for data_name, way, pair in answers_to_unknowns(profile)]
     areas = pd.DataFrame(table, columns=["data", "network", "area"]).groupby(["data", "network"], sort=False)["area"]
     return areas.agg(seeds="size", mean="mean", lowest="min", highest="max").round(3).reset_index("network")
 
 
-def _answers_to_unknowns(profile: str) -> list[tuple[str, str, tuple[pd.DataFrame, pd.DataFrame]]]:
+def answers_to_unknowns(profile: str) -> list[tuple[str, str, tuple[pd.DataFrame, pd.DataFrame]]]:
     """(data set, what was trained, (answers to test images, to unknown images)) of every run that has both."""
     return [
         (row.data, _way(row), (verdicts.predictions(row.run_id), pd.read_csv(path)))
@@ -234,24 +109,6 @@ def _answers_to_unknowns(profile: str) -> list[tuple[str, str, tuple[pd.DataFram
 def _way(row: tuple) -> str:
     """A run's name without data set, profile and seed."""
     return re.sub(r"-s\d+(?=-|$)", "", row.run_id.removeprefix(f"{row.data}-{row.profile}-"))
-
-
-FIGURES = MappingProxyType(
-    {
-        "fig09_errors": errors,
-        "fig09_forest": forest_table1,
-        "fig09_noise": noise,
-        "fig09_learning": learning,
-        "fig09_cost": cost,
-        "fig10_forest": forest_table2,
-        "fig10_conditions": forest_conditions,
-        "fig10_look_alikes": look_alikes,
-        "fig10_losses": losses,
-        "fig10_species": species,
-        "fig10_reliability": reliability,
-        "fig10_unknowns": unknowns,
-    }
-)
 
 
 def interval(middle: float, low: float, high: float) -> str:

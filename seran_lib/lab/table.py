@@ -17,7 +17,7 @@ from seran_lib import paper
 from seran_lib.nets import list_models
 from seran_lib.paths import FIGURES, RESULTS, ROOT
 
-from . import beyond, claims, evidence, figures, grid, ledger, report, verdicts
+from . import beyond, claims, evidence, figures, grid, ledger, report, report_figures, verdicts
 from .profiles import PROFILES, TABLE1, TABLE2, profile_table
 from .protocol import BOTH
 
@@ -174,7 +174,7 @@ def drawings(profile: str) -> dict[Path, str]:
     """Every figure that is drawn from the ledger; another version of matplotlib draws the same in other bytes."""
     figures.use_book_style()
     drawn = {}
-    for name, draw in report.FIGURES.items() if report.sets(profile) else ():
+    for name, draw in report_figures.FIGURES.items() if report.sets(profile) else ():
         figure = draw(profile)
         drawn[FIGURES / f"{name}.svg"] = figures.svg(figure)
         plt.close(figure)

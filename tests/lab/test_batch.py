@@ -18,7 +18,9 @@ import pandas as pd
 import psutil
 import pytest
 
+from seran_lib.data.split import fingerprint
 from seran_lib.lab import ledger, run
+from seran_lib.lab.dataset import read_split
 from seran_lib.lab.profiles import resolve
 from seran_lib.paths import ROOT
 
@@ -171,7 +173,7 @@ def planned(runs, *words):
     return set(re.findall(r"wildcards: run_id=(\S+)", finish(start(command, runs))))
 
 
-def test_a_deleted_row_makes_just_that_run_due_again(tmp_path):
+def test_a_deleted_row_and_other_images_make_just_that_run_due_again(tmp_path):
     results = tmp_path / "smoke"
     for seed in (0, 1, 2):
         settings = resolve("smoke", seed=seed, model="seran")
@@ -179,12 +181,15 @@ def test_a_deleted_row_makes_just_that_run_due_again(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         known = {name: getattr(settings, name) for name in ("run_id", "width", "size", "batch", "lr")}
+        known["data_fingerprint"] = fingerprint(*read_split(settings)[1:])
         ledger.append(results, dict.fromkeys(ledger.COLUMNS, "") | known)
     words = ("seeds=0,1,2", "models=seran")
     assert planned(tmp_path, *words) == set()
     rows = (results / ledger.LEDGER).read_text().splitlines(keepends=True)
     (results / ledger.LEDGER).write_text("".join([*rows[:2], *rows[3:]]))
     assert planned(tmp_path, *words) == {"drawn-smoke-seran-e12-s1-zero"}
+    (results / ledger.LEDGER).write_text("".join([*rows[:3], rows[3].replace(known["data_fingerprint"], "others")]))
+    assert planned(tmp_path, *words) == {"drawn-smoke-seran-e12-s2-zero"}
 
 
 @pytest.mark.parametrize(

@@ -397,6 +397,20 @@ def test_the_ledgers_run_is_not_replaced_by_one_on_other_images(settings, tmp_pa
     assert (tmp_path / "results" / "ledger.csv").read_bytes() == written
 
 
+def test_a_run_is_up_to_date_only_on_the_images_that_its_folder_has_now(settings, tmp_path):
+    own = dataclasses.replace(settings, data=str(shutil.copytree(settings.data, tmp_path / "insects")))
+    assert experiment.up_to_date([own]) == set(), "not in the ledger"
+    row = {name: getattr(own, name) for name in ("run_id", "width", "size", "batch", "lr")}
+    row["data_fingerprint"] = open_dataset(own).fingerprint
+    ledger.append(own.results, dict.fromkeys(ledger.COLUMNS, "") | row)
+    assert experiment.up_to_date([own]) == {own.run_id}
+    manifest = tmp_path / "insects" / "manifest.csv"
+    manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:-1]))
+    assert experiment.up_to_date([own]) == set(), "an image fewer"
+    shutil.rmtree(tmp_path / "insects")
+    assert experiment.up_to_date([own]) == {own.run_id}, "no images here to tell"
+
+
 def test_a_diverging_run_stops_and_keeps_the_last_good_state(settings):
     dataset = open_dataset(settings)
     wild = dataclasses.replace(settings, lr=float("inf"), epochs=3)

@@ -6,7 +6,20 @@ import pytest
 from matplotlib import pyplot as plt
 from simulated import LABELS, add_runs
 
-from seran_lib.lab import claims, evaluate, evidence, figures, grid, look, protocol, report, stats, table, verdicts
+from seran_lib.lab import (
+    claims,
+    evaluate,
+    evidence,
+    figures,
+    grid,
+    look,
+    protocol,
+    report,
+    report_figures,
+    stats,
+    table,
+    verdicts,
+)
 from seran_lib.lab.profiles import PROFILES, resolve
 from seran_lib.lab.protocol import CONTRASTS, CURVES, STUDIES, Contrast
 
@@ -19,7 +32,7 @@ RATES = {
 @pytest.fixture
 def read_from(monkeypatch):
     def read_from(folder):
-        for module in (protocol, verdicts, report, look):
+        for module in (protocol, verdicts, report, report_figures, look):
             monkeypatch.setattr(module, "RESULTS", folder)
         return folder
 
@@ -139,7 +152,7 @@ def test_a_full_size_reproduction_fills_the_same_tables(results):
     verdict = claims.verdict_table("paper").set_index("claim")
     assert set(verdict.loc[["C1", "C2", "C3", "C4", "T1"], "data"]) == {"ala"}
     assert not verdict["verdict"].eq("not run").any() and "C8" not in verdict.index, "nobody named look-alikes there"
-    for draw in report.FIGURES.values():
+    for draw in report_figures.FIGURES.values():
         assert draw("paper").axes
     block = table.results_block("laptop")
     assert "Profile `paper`, 40 epochs. *ala*" in block and block.count("Profile `laptop`, 8 epochs") == 1
@@ -190,7 +203,7 @@ def test_a_contrast_can_turn_with_the_training(whole):
     assert verdict_of(found["32 epochs"], "resnet101", "seran_d") == "cannot tell"
     shown = report.condition_table("laptop")
     assert shown.index[-1] == "ResNet-101 / SERAN-D" and shown.loc[shown.index[-1], "32 epochs"].endswith("cannot tell")
-    assert len(report.forest_conditions("laptop").axes[0].get_yticks()) == len(shown) == 5
+    assert len(report_figures.forest_conditions("laptop").axes[0].get_yticks()) == len(shown) == 5
 
 
 def test_crops_stand_beside_the_whole_photographs_and_are_no_set_of_their_own(results):
@@ -345,7 +358,7 @@ def test_a_row_leads_back_to_its_settings_and_its_command(whole, tmp_path):
 
 def test_figures_are_the_same_bytes_each_time(whole, monkeypatch):
     quick = ("fig09_errors", "fig09_learning", "fig10_losses", "fig10_species")
-    monkeypatch.setattr(report, "FIGURES", {name: report.FIGURES[name] for name in quick})
+    monkeypatch.setattr(report_figures, "FIGURES", {name: report_figures.FIGURES[name] for name in quick})
     figures.use_book_style()
     first, second = (table.drawings("laptop") for _ in range(2))
     assert first == second and len(first) == len(quick)
@@ -357,7 +370,7 @@ def test_everything_is_shown_however_little_was_run(results, models, study):
     ((epochs, _),) = STUDIES[study].planned("laptop")
     if models:
         add_runs(results, {model: 0.2 for model in models}, seeds=(0,), epochs=epochs, n=100)
-    for draw in report.FIGURES.values() if report.sets("laptop") else ():
+    for draw in report_figures.FIGURES.values() if report.sets("laptop") else ():
         assert draw("laptop").axes
     block = table.results_block("laptop")
     assert block.count("not run") >= 1
