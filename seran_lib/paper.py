@@ -11,8 +11,6 @@ from types import MappingProxyType
 
 import pandas as pd
 
-DOI = "10.1109/icip.2019.8803746"
-
 
 @dataclass(frozen=True)
 class Fact:

@@ -11,6 +11,7 @@ Each command may be interrupted and given again. With `plan --source demo` all o
 
 import argparse
 import datetime
+import sqlite3
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,12 @@ import pandas as pd
 from requests import RequestException
 
 from seran_lib.data import ala, collect, fetch, leaks, proposals, review, zenodo
+from seran_lib.data.decisions import DECISIONS
 from seran_lib.data.duplicates import near_duplicates
 from seran_lib.data.http import polite_session
 from seran_lib.data.manifest import MANIFEST, DataError, read_manifest, select
 from seran_lib.data.split import SPLIT, fingerprint, split_by_species
 from seran_lib.data.tables import rewriting
-
-PROPOSALS, DECISIONS = "proposals.csv", "decisions.csv"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,6 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{options.command}: the service cannot be reached ({type(error).__name__})", file=sys.stderr)
         print("Look at the network and the address, then give the same command again.", file=sys.stderr)
         return 1
+    except (OSError, sqlite3.OperationalError) as error:
+        print(f"{options.command}: {options.folder} cannot be read or written ({error})", file=sys.stderr)
+        print("Look at its permissions and at the room on the disk, then give the same command again.", file=sys.stderr)
+        return 1
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -50,9 +54,12 @@ def plan(options: argparse.Namespace) -> int:
     if options.zenodo or options.labels:
         if not (options.zenodo and options.labels):
             raise ValueError("--zenodo names the records and --labels the table of labels: give both")
-        session = polite_session(per_second=collect.POLITE)
+        if ignored := [name for name, value in options.of_the_atlas.items() if getattr(options, name) != value]:
+            raise ValueError(f"--zenodo asks no atlas: leave out --{', --'.join(ignored).replace('_', '-')}")
+        pace = collect.POLITE if options.per_second is None else options.per_second
+        session = polite_session(per_second=pace)
         found = zenodo.plan_records(session, options.zenodo, zenodo.read_labels(options.labels), options.folder)
-        return _show(found, options.folder, collect.POLITE)
+        return _show(found, options.folder, pace or collect.POLITE)
     query = ala.Query(
         taxon=options.taxon,
         region=options.region,
@@ -66,8 +73,9 @@ def plan(options: argparse.Namespace) -> int:
     with collect.service(options.source) as service:
         named = {name: getattr(options, name) for name in ("occurrences", "images", "names", "per_second")}
         service = replace(service, **{name: value for name, value in named.items() if value is not None})
+        atlas = service.atlas(options.folder)
         found = ala.collect_plan(
-            service.atlas(options.folder),
+            atlas,
             query,
             options.folder,
             species=options.species,
@@ -75,6 +83,9 @@ def plan(options: argparse.Namespace) -> int:
             seed=options.seed,
             size=options.size,
         )
+        if atlas.oldest.date() < datetime.datetime.now(datetime.UTC).date():
+            kept = options.folder / ala.LISTING
+            print(f"from answers of {atlas.oldest:%Y-%m-%d} and later: delete {kept} to ask anew")
         return _show(found, options.folder, service.per_second or collect.POLITE)
 
 
@@ -111,6 +122,8 @@ def curate(options: argparse.Namespace) -> int:
     """Propose, replay decisions, write a clean copy."""
     proposed = _proposals(options.folder)
     decisions = options.decisions or options.folder / DECISIONS
+    if options.decisions and not decisions.is_file():
+        raise DataError(f"{decisions} is no file", "Look at its name; without --decisions nobody has decided anything.")
     curated = review.curate(
         options.folder,
         review.Decisions(decisions).frame,
@@ -126,10 +139,10 @@ def curate(options: argparse.Namespace) -> int:
 
 def _proposals(folder: Path) -> pd.DataFrame:
     """The proposals for a collection, made anew where its manifest is newer than those on disk."""
-    path = folder / PROPOSALS
+    path = folder / proposals.PROPOSALS
     manifest = read_manifest(folder)
     if path.is_file() and path.stat().st_mtime >= (folder / MANIFEST).stat().st_mtime:
-        return pd.read_csv(path, dtype={"image_id": str}, keep_default_na=False)
+        return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"score": float})
     proposed = proposals.propose(folder, manifest)
     with rewriting(path) as file:
         proposed.to_csv(file, index=False, lineterminator="\n")
@@ -137,11 +150,16 @@ def _proposals(folder: Path) -> pd.DataFrame:
 
 
 def split(options: argparse.Namespace) -> int:
-    """Write `split.csv` and say what leaks between its parts."""
+    """Show the split of a seed in `split.csv`, and what leaks between its parts. Training reads no such file: it splits
+    by its own seed, never parting a group, and its fingerprint in the ledger is the one printed here."""
     manifest = select(read_manifest(options.folder), min_images=options.min_images)
     parts = split_by_species(manifest, seed=options.seed, grouped=not options.single_images)
     table = manifest[["image_id", "label"]].assign(part=parts)
-    table.to_csv(options.folder / SPLIT, index=False, lineterminator="\n")
+    with rewriting(options.folder / SPLIT) as file:
+        table.to_csv(file, index=False, lineterminator="\n")
+    for reason, images in manifest.attrs["dropped"].items():
+        if images:
+            print(f"left out: {images} images, {reason.replace('_', ' ')}")
     found = leaks.links(manifest, near_duplicates=near_duplicates(options.folder, manifest, progress=True))
     counts = parts.value_counts()
     print(f"{counts['train']} images to train, {counts['valid']} for validation, {counts['test']} for the test")
@@ -188,6 +206,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--zenodo", action="append", default=[], metavar="RECORD", help="no atlas: records of Zenodo")
     one.add_argument("--labels", type=Path, help="for --zenodo: a CSV table with the columns file and label")
+    standard = vars(one.parse_args(["."]))
+    for name in ("run", "folder", "per_second", "zenodo", "labels"):
+        standard.pop(name)
+    one.set_defaults(of_the_atlas=standard)  # what has no meaning for Zenodo
 
     one = command("fetch", fetch_images, "fetch the pictures of a plan; again: go on, failed ones included")
     one.add_argument(

@@ -50,6 +50,9 @@ NAMES = "https://api.ala.org.au/namematching"
 PAGE = 500  # records asked for at once
 DEPTH = 5000  # records of one search that the service gives out: page.depth.max of biocache-service since 3.4
 BATCH = 100  # image ids in one question
+UNAVAILABLE = "no answer of the image service about it"  # what `Atlas.image_info` gives for such an image
+AT_MOST = 20  # images one after another that the service gives no answer about: then it is down, not they
+LISTING = "listing-cache.sqlite"  # in a collection's folder
 KEPT = datetime.timedelta(days=7)  # how long an interrupted listing may be continued
 
 # A search with more records than the service gives out is asked again in slices by these fields, one inside the other.
@@ -65,6 +68,10 @@ _CURE = "Try again later; if it stays so, the service has changed and this clien
 _CHANGED_CURE = "The atlas is being updated: try again in an hour."
 
 _log = logging.getLogger(__name__)
+
+
+class _StatusError(DataError):
+    """A service that fails to answer or refuses to; an answer of another shape is none."""
 
 
 class SpeciesCount(NamedTuple):
@@ -88,6 +95,7 @@ class Atlas:
         self._depth = DEPTH
         self._taxa: dict[str, str] = {}
         self._list_form = True  # until it fails
+        self.oldest = datetime.datetime.now(datetime.UTC)  # of all answers so far: a remembered one may be days old
 
     def taxon_id(self, taxon: str) -> str:
         """The identifier of the taxon of that scientific name; an identifier is returned as it is.
@@ -140,22 +148,28 @@ class Atlas:
         for record in self._records(terms, _SLICES, fresh):
             yield self._plan_columns(record) | {"species_id": species_id}
 
-    def image_info(self, image_ids: Iterable[str], *, details: bool = False) -> Iterator[tuple[str, dict | None]]:
-        """What the image service knows of each image, in the given order; None for an id that it does not know.
+    def image_info(self, image_ids: Iterable[str], *, details: bool = False) -> Iterator[tuple[str, dict | str | None]]:
+        """What the image service knows of each image, in the given order; None for an id that it does not know, and
+        `UNAVAILABLE` where it fails to answer. Raises `DataError` when it fails `AT_MOST` times one after another.
 
         A dict of texts, "" where unknown: licence (an acronym of `licences`), creator, rights_holder, date_uploaded (an
         ISO date), and bytes, width and height of the original. A hundred images are asked for at once, which tells
         neither the date nor a licence that the service infers: images without a licence, or all with `details`, are
         then asked for one by one.
         """
-        ids = iter(image_ids)
+        ids, failures = iter(image_ids), 0
         while batch := list(itertools.islice(ids, BATCH)):
             listed = {} if details else self._image_list(batch)
             for image_id in batch:
                 info = listed.get(image_id)
                 if info is None or not info["licence"]:
                     address = f"{self.images_base}/ws/image/{quote(image_id, safe='')}"
-                    info = self._ask(replies.one_image, address, allowed=(200, 404))
+                    try:
+                        info, failures = self._ask(replies.one_image, address, allowed=(200, 404)), 0
+                    except _StatusError:
+                        info, failures = UNAVAILABLE, failures + 1
+                        if failures == AT_MOST:
+                            raise
                 yield image_id, info
 
     def image_url(self, image_id: str, size: str) -> str:
@@ -191,7 +205,10 @@ class Atlas:
             try:
                 if response.status_code not in allowed:
                     raise replies.UnexpectedError(f"status {response.status_code}")
-                return read(response.json())
+                answer = read(response.json())
+                if getattr(response, "from_cache", False):
+                    self.oldest = min(self.oldest, response.created_at.replace(tzinfo=datetime.UTC))
+                return answer
             except (replies.UnexpectedError, JSONDecodeError) as error:
                 if not getattr(response, "from_cache", False):
                     raise _refusal(method, response, error) from None
@@ -286,9 +303,9 @@ class Atlas:
 
 
 def listing_session(
-    folder: str | Path, *, per_second: float = 5.0, connections: int = 4, reroute: Mapping[str, str] | None = None
+    folder: str | Path, *, per_second: float = 5.0, reroute: Mapping[str, str] | None = None
 ) -> requests_cache.CachedSession:
-    """A session as of `http.polite_session` that remembers answers for seven days, in ``listing-cache.sqlite``.
+    """A session as of `http.polite_session` that remembers answers for seven days, in `LISTING`.
 
     A listing that was interrupted asks nothing twice then; remembered answers do not wait for their turn. Only answers
     with status 200 are remembered. JSON rather than pickles: the file may come from elsewhere.
@@ -296,18 +313,19 @@ def listing_session(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     session = requests_cache.CachedSession(
-        str(folder / "listing-cache.sqlite"),
+        str(folder / LISTING),
         backend="sqlite",
         serializer="json",
         expire_after=KEPT,
         allowable_codes=(200,),
         allowable_methods=("GET", "POST"),
     )
-    make_polite(session, per_second=per_second, connections=connections, reroute=reroute)
+    make_polite(session, per_second=per_second, reroute=reroute)
     return session
 
 
 def _refusal(method: str, response: Response, error: Exception) -> DataError:
     what = "no JSON" if isinstance(error, JSONDecodeError) else str(error)
     came = " ".join(response.text.split())[:200] or "(nothing)"
-    return DataError(f"{method} {response.url} was answered with {what}: {came}", _CURE)
+    kind = DataError if response.ok or response.status_code == 404 else _StatusError
+    return kind(f"{method} {response.url} was answered with {what}: {came}", _CURE)

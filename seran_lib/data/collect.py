@@ -14,12 +14,25 @@ from pathlib import Path
 from requests import Session
 
 from seran_lib.data import ala, demo_atlas
-from seran_lib.data.fetch import fetch
+from seran_lib.data.credits import CREDITS, CROISSANT, SUMMARY
+from seran_lib.data.decisions import DECISIONS
+from seran_lib.data.download import IMAGES
+from seran_lib.data.fetch import FAILURES, LOCK, fetch
 from seran_lib.data.http import polite_session
-from seran_lib.data.manifest import DataError
+from seran_lib.data.manifest import MANIFEST, DataError
+from seran_lib.data.plan import PLAN, QUERY, read_question
+from seran_lib.data.proposals import PROPOSALS
+from seran_lib.data.split import SPLIT
+from seran_lib.data.state import STATE, State
 from seran_lib.paths import ALA, COLLECTIONS, RUNS
 
 SOURCES = ("demo", "ala")
+# What collecting and proposing write into a folder, besides the pictures and what reviewers decided.
+_FILES = (
+    *(PLAN, QUERY, STATE, MANIFEST, FAILURES, CREDITS, SUMMARY, CROISSANT, PROPOSALS, SPLIT, ala.LISTING, LOCK),
+    DECISIONS + ".lock",
+)
+_OF_SQLITE = ("-wal", "-shm", "-journal")
 POLITE = 5.0  # requests a second to one host; the atlas publishes no limit
 
 
@@ -61,13 +74,7 @@ def service(source: str) -> Iterator[Service]:
 
 def source_of(folder: str | Path) -> str:
     """The source a plan in `folder` was made from; a plan that is not ours, of Zenodo say, counts as live."""
-    query = Path(folder) / "query.json"
-    try:
-        content = query.read_text(encoding="utf-8") if query.is_file() else ""
-        json.loads(content or "{}")
-    except ValueError:
-        raise DataError(f"{query} is not readable as JSON", "Make the plan again; pictures are kept.") from None
-    return "demo" if demo_atlas.ADDRESS in content else "ala"
+    return "demo" if demo_atlas.ADDRESS in json.dumps(read_question(folder)) else "ala"
 
 
 def source_for(data: str) -> str:
@@ -89,7 +96,8 @@ def folder_of(source: str) -> Path:
 def clear_demo(folder: str | Path) -> None:
     """Empty `folder`, so that the demo can be collected there anew; what was decided about its pictures stays.
 
-    Raises `DataError`, and deletes nothing, where `folder` holds anything but a demo collection.
+    Raises `DataError`, and deletes nothing, where `folder` holds anything but a demo collection: another one, or any
+    file that a collection has not.
     """
     folder = Path(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
@@ -100,10 +108,21 @@ def clear_demo(folder: str | Path) -> None:
             f"{folder} is no demo collection, and is not emptied for one",
             "Let `out` name a new folder or an empty one, or leave it empty.",
         )
-    shutil.rmtree(folder / "images", ignore_errors=True)
-    for path in set(folder.glob("*.*")) - {folder / "decisions.csv"}:
-        if path.is_file():
-            path.unlink()
+    pictures: set[str] = set()
+    if (folder / STATE).is_file():
+        with State(folder) as state:
+            pictures = set(state.files())
+    files = [path for path in folder.rglob("*") if not path.is_dir()]
+    own = {path for path in files if path.suffix == ".part" or path.relative_to(folder).as_posix() in pictures}
+    own |= {folder / f"{name}{ending}" for name in _FILES for ending in ("", ".lock", *_OF_SQLITE)}
+    if foreign := sorted(set(files) - own - {folder / DECISIONS}):
+        raise DataError(
+            [f"{path} is no part of a demo collection" for path in foreign],
+            "Let `out` name a new folder or an empty one, or move these files: nothing was deleted.",
+        )
+    for path in own:
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder / IMAGES, ignore_errors=True)  # empty folders by now
 
 
 def collect(source: str, query: ala.Query, *, species: int) -> Path:

@@ -18,6 +18,7 @@ from seran_lib.data.credits import CREDITS, SUMMARY, write_credits
 from seran_lib.data.decisions import Box, check_box, crop_box, is_box, open_upright
 from seran_lib.data.manifest import MANIFEST, DataError, read_manifest
 from seran_lib.data.pack import WORKERS
+from seran_lib.data.proposals import PROPOSALS
 from seran_lib.data.split import SPLIT
 from seran_lib.data.tables import rewriting
 
@@ -67,7 +68,7 @@ def _refuse_foreign(out: Path) -> None:
     if not (out / CURATION).is_file():
         raise DataError(f"{out} is not an earlier result of curation (it has no {CURATION})", cure)
     try:
-        ours = {*read_manifest(out)["file"], MANIFEST, CURATION, CREDITS, SUMMARY, SPLIT}
+        ours = {*read_manifest(out)["file"], MANIFEST, CURATION, CREDITS, SUMMARY, SPLIT, PROPOSALS}
     except DataError as error:
         raise DataError([f"{out} is not a whole result of curation", *error.problems], cure) from None
     found = (Path(place, name).relative_to(out).as_posix() for place, _, names in os.walk(out) for name in names)

@@ -23,9 +23,10 @@ from filelock import FileLock
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from seran_lib.data.manifest import DataError
-from seran_lib.data.pack import FORMATS, SHORTEST_SIDE
+from seran_lib.data.pack import FORMATS, SHORTEST_SIDE, UnfitError, check_fit
 from seran_lib.data.tables import rewriting
 
+DECISIONS = "decisions.csv"  # in a collection's folder
 WORDS = ("keep", "drop", "crop", "label")
 PATIENCE = 10.0  # seconds to wait for another writer, who needs milliseconds
 
@@ -179,10 +180,11 @@ def check_box(box: Box, size: tuple[int, int]) -> None:
 def open_upright(data: bytes) -> Image.Image:
     """Decode a picture, turn it upright by its EXIF orientation, make it RGB (transparent parts white).
 
-    Raises `ValueError` that says in words why the picture cannot be shown.
+    Raises `ValueError` that says in words why the picture cannot be shown, or not be trained on.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
+        check_fit(image)
         image.load()
         profile = image.info.get("icc_profile") if image.mode == "RGB" else None
         with contextlib.suppress(Exception):  # damaged EXIF says nothing about the pixels: taken as upright
@@ -190,6 +192,8 @@ def open_upright(data: bytes) -> Image.Image:
         if image.mode == "RGBA" or image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
         image = image.convert("RGB")
+    except UnfitError:
+        raise
     except Image.DecompressionBombError:
         raise ValueError("too many pixels") from None
     except UnidentifiedImageError:

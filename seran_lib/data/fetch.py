@@ -12,7 +12,6 @@ the pictures alone, so however often the run was broken off, they are the same t
 import contextlib
 import hashlib
 import itertools
-import json
 import logging
 import os
 import shutil
@@ -31,13 +30,14 @@ from seran_lib.data.credits import manifest_rows, write_credits, write_croissant
 from seran_lib.data.download import IMAGES, Failure, Workers, decode
 from seran_lib.data.manifest import MANIFEST, DataError
 from seran_lib.data.pack import NO_ROOM, WORKERS, strict_pillow
-from seran_lib.data.plan import PLAN, QUERY
+from seran_lib.data.plan import PLAN, read_question
 from seran_lib.data.state import FAILURE_COLUMNS, STATE, Picture, State, Task
 from seran_lib.data.tables import Row, read_rows, write_rows
 from seran_lib.progress import progress_bar
 
-FAILURES = "failures.csv"
+FAILURES, LOCK = "failures.csv", "fetch.lock"
 ROUNDS = 3  # passes over what failed for a reason that may have gone by then
+LOST = 10  # failures a connection, one after another and all of the passing kind: nothing gets through any more
 
 _MEGABYTE = 1_000_000
 _ADDED = ("file", "sha256", "width", "height", "bytes")  # columns of the manifest that the plan lacks
@@ -67,14 +67,15 @@ def fetch(folder: str | Path, *, session: Session, connections: int = 4, progres
     cannot be had stops nothing: ``failures.csv`` says why, and the next call tries it again. One whose bytes are no
     longer those fetched first is a failure too, and what was recorded of it stays. With `progress` a bar is drawn on a
     terminal or in a notebook. Raises `DataError` for what stops everything: no plan or a wrong one, another process at
-    work on the folder, no room on the disk. After Ctrl-C what is finished is recorded, and KeyboardInterrupt goes on.
+    work on the folder, no room on the disk, a network that is down. After Ctrl-C what is finished is recorded, and
+    KeyboardInterrupt goes on.
     """
     folder = Path(folder)
     if connections < 1:
         raise ValueError(f"connections is {connections}: must be positive")
     if not (folder / PLAN).is_file():
         raise DataError(f"{folder} holds no {PLAN}", "Make a plan first: it names the images to fetch.")
-    query = _query(folder)
+    query = read_question(folder)
     run = _Run()
     try:
         with _alone(folder), _quiet(), State(folder) as state:
@@ -99,8 +100,9 @@ def fetch(folder: str | Path, *, session: Session, connections: int = 4, progres
 def verify(folder: str | Path, *, progress: bool = True) -> list[str]:
     """Compare every picture of the manifest with its checksum, decode it, and look for files nobody knows.
 
-    Returns the problems, none if the set is whole. What is missing or damaged is fetched again by the next `fetch`,
-    where the folder has a plan. Raises `DataError` if there is no manifest, or while a fetch is at work.
+    Returns the problems, none if the set is whole; pictures of an earlier plan, which are kept, are none. What is
+    missing or damaged is fetched again by the next `fetch`, where the folder has a plan. Raises `DataError` if there is
+    no manifest, or while a fetch is at work.
     """
     folder = Path(folder)
     problems: list[str] = []
@@ -122,6 +124,8 @@ def verify(folder: str | Path, *, progress: bool = True) -> list[str]:
                     problems.append(f"{row['file']}: {problem}")
                     if has_state:
                         state.damaged(row["image_id"])
+        if has_state:
+            known |= set(state.files())
     for parent, _, names in sorted(os.walk(folder / IMAGES)):
         files = [(Path(parent) / name).relative_to(folder).as_posix() for name in sorted(names)]
         problems += [f"{file}: not in the manifest" for file in files if file not in known]
@@ -141,7 +145,7 @@ class _Run:
 
 
 def _fetch_due(folder: Path, state: State, run: _Run, session: Session, connections: int, progress: bool) -> None:
-    run.left = state.count_due()
+    run.left, lost = state.count_due(), 0
     workers = Workers(folder, session, connections)
     bar = progress_bar(total=run.left, desc="fetching", unit="image", show=progress)
     with bar, strict_pillow():
@@ -149,7 +153,15 @@ def _fetch_due(folder: Path, state: State, run: _Run, session: Session, connecti
             for remaining in reversed(range(ROUNDS)):
                 for task, outcome in workers.outcomes(state.due()):
                     _record(folder, state, run, task, outcome)
-                    if not (remaining and isinstance(outcome, Failure) and outcome.transient):
+                    passing = isinstance(outcome, Failure) and outcome.transient
+                    lost = lost + 1 if passing else 0
+                    if lost == LOST * connections:
+                        raise DataError(
+                            f"nothing gets through any more: {lost} pictures after another failed, the last because "
+                            f"{outcome}",
+                            "Look at the network, or wait for the service; then fetch again: it goes on.",
+                        )
+                    if not (remaining and passing):
                         run.left -= 1
                         run.failed += isinstance(outcome, Failure)
                         bar.set_postfix(failed=run.failed, refresh=False)
@@ -205,22 +217,10 @@ def _write_results(folder: Path, state: State, query: dict[str, object]) -> None
     write_croissant(folder, manifest_rows(folder), query)
 
 
-def _query(folder: Path) -> dict[str, object]:
-    """The question the plan answers, if it says; a plan from elsewhere has none."""
-    path = folder / QUERY
-    try:
-        query = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError:
-        query = None
-    if not isinstance(query, dict):
-        raise DataError(f"{path} is not readable as JSON", "Make the plan again; pictures are kept.")
-    return query
-
-
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process at a time in a folder; the system frees the lock of one that was killed."""
-    lock = FileLock(folder / "fetch.lock")
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -11,7 +11,7 @@ which two images of a species can be siblings is a *link*, and a split is judged
 Links cross species too where one picture stands under two names; such a sibling misleads rather than helps, and counts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -86,22 +86,19 @@ def record(path: Path, data: str, audits: Mapping[str, pd.DataFrame]) -> None:
         kept.to_csv(file, index=False, lineterminator="\n")
 
 
-def merge_links(links: pd.DataFrame, kinds: Iterable[str] | None = None) -> pd.Series:
-    """One group for all images joined by links of the given `kinds` (all by default), over any number of steps.
+def merge_links(links: pd.DataFrame) -> pd.Series:
+    """One group for all images joined by links of any kind, over any number of steps.
 
     A split by these groups cuts none of the links. A group's name is the position of its first image, as text; the
     index is that of `links`.
     """
-    chosen = list(links) if kinds is None else list(kinds)
     rows, columns = [], []
-    for kind in chosen:
+    for kind in links:
         codes, _ = pd.factorize(links[kind].where(links[kind] != ""))
         position = np.flatnonzero(codes >= 0)
         first = pd.Series(position).groupby(codes[position]).transform("first").to_numpy()
         rows.append(position)
         columns.append(first)
-    if not rows:
-        raise ValueError("name at least one kind of link")
     component = components(np.concatenate(rows), np.concatenate(columns), len(links))
     first = pd.Series(np.arange(len(links))).groupby(component).transform("first")
     return pd.Series(first.astype(str).to_numpy(), index=links.index, name="group")

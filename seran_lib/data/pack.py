@@ -38,6 +38,7 @@ LONGEST = 3  # stored longer side, in shorter sides
 SHORTEST_SIDE = 16  # pixels of a picture; below, nothing of an insect can be seen
 MOST_PIXELS = 200_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow reads more, some by running other programs
+MODES = ("RGB", "L", "P", "RGBA", "LA", "PA", "CMYK", "1")  # of Pillow, with 8 bits a channel at most
 WORKERS = min(8, os.cpu_count() or 1)
 CHUNK = 64  # images decoded ahead of the writer at most
 
@@ -216,7 +217,7 @@ def _decode(path: str, content: str, side: int) -> np.ndarray | str:
         if hashlib.sha256(data).hexdigest() != content:
             return "changed while it was being packed"
         return _stored_image(data, side)
-    except _UnfitError as error:
+    except UnfitError as error:
         return str(error)
     except Image.DecompressionBombError:
         return f"larger than {MOST_PIXELS // _MEGABYTE} megapixels"
@@ -228,20 +229,25 @@ def _decode(path: str, content: str, side: int) -> np.ndarray | str:
         return f"cannot be decoded ({type(error).__name__}: {error})"
 
 
-class _UnfitError(ValueError):
+class UnfitError(ValueError):
     """A readable picture that is not fit for training."""
+
+
+def check_fit(image: Image.Image) -> None:
+    """Raises `UnfitError` for a picture that moves, has several pages, or more than 8 bits a channel."""
+    # A camera's multi-picture JPEG (MPO) is a photograph followed by previews: its first frame is the photograph.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        raise UnfitError("animated or of several pages: keep one picture")
+    if image.mode not in MODES:
+        raise UnfitError(f"colour mode {image.mode}: convert to RGB with 8 bits a channel")
 
 
 def _stored_image(data: bytes, side: int) -> np.ndarray:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
-    # A camera's multi-picture JPEG (MPO) is a photograph followed by previews: its first frame is the photograph.
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        raise _UnfitError("animated or of several pages: keep one picture")
-    if image.mode not in ("RGB", "L", "P", "RGBA"):
-        raise _UnfitError(f"colour mode {image.mode}: convert to RGB with 8 bits a channel")
+    check_fit(image)
     short, long = sorted(image.size)
     if short < SHORTEST_SIDE:
-        raise _UnfitError(f"only {image.width} x {image.height} pixels; the shorter side needs {SHORTEST_SIDE}")
+        raise UnfitError(f"only {image.width} x {image.height} pixels; the shorter side needs {SHORTEST_SIDE}")
 
     ratio = min(long / short, LONGEST)
     sides = (side, round(side * ratio))

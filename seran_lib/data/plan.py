@@ -5,7 +5,6 @@ has every id once: under the first species by name, marked as a conflict where o
 a picture are one `group`, so that a split cannot separate their other pictures.
 """
 
-import datetime
 import json
 import random
 import sqlite3
@@ -51,6 +50,7 @@ _STEPS = {
     "ids_in_several_records": "image ids in several records",
     "ids_under_several_species": "image ids under several species",
     "dropped_unknown_to_image_service": "dropped: unknown to the image service",
+    "dropped_without_answer": "dropped: the image service fails to answer",
     "dropped_by_licence": "dropped: licence",
     "dropped_by_as_of": "dropped: uploaded later",
     "dropped_by_per_species": "dropped: more than asked for of a species",
@@ -184,7 +184,7 @@ def read_plan(folder: str | Path) -> Plan:
     Raises `DataError` naming the line for a plan that is missing or cannot be read.
     """
     folder = Path(folder)
-    question = _read_question(folder / QUERY)
+    question = read_question(folder)
     plan = Plan(folder, assumed_bytes=ASSUMED_BYTES.get(question.get("size", ""), ASSUMED_BYTES["original"]))
     licences: Counter[str] = Counter()
     labels: Counter[str] = Counter()
@@ -241,7 +241,8 @@ def _store_record(store: sqlite3.Connection, record: dict, one: "SpeciesCount") 
 
 def _choose_images(store: sqlite3.Connection, atlas: "Atlas", query: "Query", size: str, bar: tqdm) -> dict[str, int]:
     """Ask what is known of each image, store the rows of those that fit, and count the others by the reason."""
-    dropped = dict.fromkeys(("dropped_unknown_to_image_service", "dropped_by_licence", "dropped_by_as_of"), 0)
+    reasons = ("unknown_to_image_service", "without_answer", "by_licence", "by_as_of")
+    dropped = {f"dropped_{reason}": 0 for reason in reasons}
     groups = _groups_of_records(store)
     ids = (image_id for (image_id,) in store.execute("SELECT DISTINCT image_id FROM claim ORDER BY image_id"))
     # Only the one-by-one form of the question tells when an image was uploaded.
@@ -249,6 +250,8 @@ def _choose_images(store: sqlite3.Connection, atlas: "Atlas", query: "Query", si
         bar.update()
         if info is None:
             dropped["dropped_unknown_to_image_service"] += 1
+        elif isinstance(info, str):
+            dropped["dropped_without_answer"] += 1
         elif query.licences and not _licence_fits(info["licence"], query.licences):
             dropped["dropped_by_licence"] += 1
         elif query.as_of and not "" < info["date_uploaded"] <= query.as_of.isoformat():
@@ -341,12 +344,15 @@ def _question(atlas: "Atlas", query: "Query", counts: dict[str, int]) -> dict[st
             "images": atlas.images_base,
             "names": atlas.names_base,
         },
-        "listed": datetime.date.today().isoformat(),
+        "listed": atlas.oldest.date().isoformat(),
         "counts": counts,
     }
 
 
-def _read_question(path: Path) -> dict:
+def read_question(folder: str | Path) -> dict[str, object]:
+    """The question that the plan in `folder` answers; empty for a plan from elsewhere. Raises `DataError` where it can
+    not be read."""
+    path = Path(folder, QUERY)
     if not path.is_file():
         return {}
     try:

@@ -14,6 +14,7 @@ import pandas as pd
 from seran_lib.data.duplicates import Fingerprint, cluster_names, find_copies, fingerprint, in_threads, read_picture
 from seran_lib.data.sheets import Box, furniture_crop, has_insect
 
+PROPOSALS = "proposals.csv"  # in a collection's folder
 COLUMNS = ("image_id", "proposal", "reason", "crop", "related", "score")
 TINY = 64  # pixels of the shorter side; of a smaller picture nothing is left at the size of training
 INSECT = 0.5  # of `has_insect`; below, an empty picture is proposed

@@ -7,6 +7,7 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from seran_lib.data import proposals as kinds
+from seran_lib.data.decisions import Box, crop_box
 
 
 def score_proposals(proposals: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
@@ -49,8 +50,8 @@ def score_crops(
     sheets = truth[(truth["kind"] == "sheet") & truth.index.isin(crops.index)]
     rows = {}
     for image_id, row in sheets.iterrows():
-        crop = _box(crops[image_id])
-        furniture = [_box(text) for text in (row["label_box"], row["ruler_box"]) if text]
+        crop = crop_box(crops[image_id])
+        furniture = [crop_box(text) for text in (row["label_box"], row["ruler_box"]) if text]
         insect = mask(image_id).astype(bool) if mask else None
         bottom = min(box[1] for box in furniture)
         if insect is not None:
@@ -75,14 +76,9 @@ def _shares(true: int, proposed: int, right: int) -> dict[str, float]:
     return found
 
 
-def _box(text: str) -> tuple[int, int, int, int]:
-    x0, y0, x1, y1 = map(int, text.split())
-    return x0, y0, x1, y1
-
-
-def _area(box: tuple[int, int, int, int]) -> int:
+def _area(box: Box) -> int:
     return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
 
 
-def _overlap(one: tuple[int, int, int, int], two: tuple[int, int, int, int]) -> int:
+def _overlap(one: Box, two: Box) -> int:
     return _area((max(one[0], two[0]), max(one[1], two[1]), min(one[2], two[2]), min(one[3], two[3])))

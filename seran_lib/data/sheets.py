@@ -57,15 +57,6 @@ def furniture_crop(image: Image.Image) -> Box | None:
     return left, top, int(box[2] * across), int(box[3] * down)
 
 
-def specimen_mask(image: Image.Image) -> np.ndarray:
-    """Where the specimen is: uint8 (height, width), 1 on the specimen, all 0 where `image` is no specimen sheet."""
-    sheet = find_sheet(image)
-    if sheet is None:
-        return np.zeros((image.height, image.width), dtype=np.uint8)
-    mask = Image.fromarray(sheet.specimen.astype(np.uint8) * 255)
-    return (np.asarray(mask.resize(image.size, Image.Resampling.BILINEAR)) >= 128).astype(np.uint8)
-
-
 def find_sheet(image: Image.Image) -> Sheet | None:
     """The sheet that `image` shows; None where it shows none, or no specimen on it."""
     return _examine(_small(image))

@@ -228,6 +228,11 @@ class State:
                 yield row | found | {"group": group}
                 picture = pictures.fetchone()
 
+    def files(self) -> Iterator[str]:
+        """Every file that was ever fetched and not replaced, those of earlier plans included."""
+        for (file,) in self._db.execute("SELECT file FROM images WHERE file != ''"):
+            yield file
+
     def failures(self) -> Iterator[dict[str, object]]:
         """The planned images that could not be fetched, in order, with the reason."""
         query = f"SELECT {', '.join(FAILURE_COLUMNS)} FROM images WHERE status = 'failed' AND line > 0 ORDER BY line"

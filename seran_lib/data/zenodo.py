@@ -46,7 +46,7 @@ def plan_records(session: Session, records: Sequence[str], labels: Mapping[str, 
     """Write ``plan.csv`` and ``query.json`` for the labelled pictures of `records` (their numbers) into `folder`.
 
     An image's id is the name of its file without the ending. Raises `DataError` where a record is not there or is not
-    as expected, where no file has a label, or where two records hold files of one name.
+    as expected, where no file has a label, or where two labelled files have one name but for the ending.
     """
     folder = Path(folder)
     rows: dict[str, dict[str, str]] = {}
@@ -62,7 +62,10 @@ def plan_records(session: Session, records: Sequence[str], labels: Mapping[str, 
                 continue
             row = _row(record, file, labels[name])
             if row["image_id"] in rows:
-                raise DataError(f"{name} is in two of the records {', '.join(records)}", "Plan them into two folders.")
+                raise DataError(
+                    f"{row['image_id']} names two files: {rows[row['image_id']]['source_url']}, {row['source_url']}",
+                    "Label one of them, or plan their records into two folders.",
+                )
             rows[row["image_id"]] = row
     if not rows:
         raise DataError(

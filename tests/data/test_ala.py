@@ -524,7 +524,7 @@ def test_the_recognised_licence_counts_and_else_the_text(recognised, text, licen
     )
 
 
-@pytest.mark.parametrize("answer", [[], {}, (404, "no such page"), (403, {"success": False}), "<html>"])
+@pytest.mark.parametrize("answer", [[], {}, (404, "no such page"), "<html>"])
 def test_an_answer_that_is_no_image_is_refused(answer):
     atlas, _ = atlas_of(lambda *_: answer)
     with pytest.raises(DataError):
@@ -616,6 +616,26 @@ def test_failures_are_not_remembered(tmp_path, server):
     assert dict(remembering(tmp_path, server).image_info(["a"], details=True)) == {"a": None}
     server.answer = lambda path: (200, reply("image"))
     assert dict(remembering(tmp_path, server).image_info(["a"], details=True))["a"]["licence"] == "CC BY 4.0"
+
+
+def test_an_image_without_an_answer_stops_no_listing_and_a_service_that_is_down_does(tmp_path, server):
+    server.answer = lambda path: (500, {"message": "oops"}) if "bad" in path else (200, reply("image"))
+    atlas = remembering(tmp_path, server)
+    found = dict(atlas.image_info(["a", "bad", "c"], details=True))
+    assert found["bad"] == ala.UNAVAILABLE and found["a"]["licence"] == found["c"]["licence"] == "CC BY 4.0"
+    with pytest.raises(DataError, match="status 500"):
+        list(atlas.image_info([f"bad{number}" for number in range(ala.AT_MOST)], details=True))
+
+
+def test_the_day_of_a_listing_is_that_of_its_oldest_answer(tmp_path, server, monkeypatch):
+    list(remembering(tmp_path, server).image_info(["a"], details=True))
+    atlas = remembering(tmp_path, server)
+    before = atlas.oldest
+    atlas.oldest = before + datetime.timedelta(days=3)  # as if the client had been made then
+    list(atlas.image_info(["b"], details=True))
+    assert atlas.oldest > before + datetime.timedelta(days=2)
+    list(atlas.image_info(["a"], details=True))
+    assert atlas.oldest <= before
 
 
 def test_a_fresh_listing_passes_over_what_is_remembered(tmp_path, server):

@@ -106,13 +106,21 @@ def test_curate_and_split_end_with_a_set_to_train_on(collected, tmp_path, capsys
     assert unwanted not in set(curated["image_id"])
     assert curated["label"].value_counts().min() >= 12
     assert len(rows(folder / "proposals.csv")) > 0
+    counts = curated["label"].value_counts()
+    lost = counts[counts == counts.min()].sum()
+    assert command.main(["split", str(out), "--min-images", str(counts.min() + 1)]) == 0
+    assert f"left out: {lost} images, too few images" in capsys.readouterr().out
     assert command.main(["split", str(out), "--min-images", "12", "--seed", "1"]) == 0
     said = capsys.readouterr().out
+    assert "left out" not in said
     parts = pd.read_csv(out / "split.csv")["part"].value_counts()
     assert f"{parts['train']} images to train, {parts['valid']} for validation, {parts['test']} for the test" in said
     assert "occurrence" in said
+    shutil.copy(folder / "proposals.csv", out)  # as curating the curated would leave there
     assert command.main(words) == 0, "a second curation replaces the first and its split"
     assert not (out / "split.csv").exists()
+    assert command.main([*words, "--decisions", str(folder / "desicions.csv")]) == 2
+    assert "desicions.csv is no file" in capsys.readouterr().err
 
 
 def test_proposals_are_made_once_and_again_for_a_new_manifest(collected, tmp_path, monkeypatch):
@@ -129,6 +137,21 @@ def test_proposals_are_made_once_and_again_for_a_new_manifest(collected, tmp_pat
     os.utime(folder / "manifest.csv", (2e9, 2e9))
     assert command.main(words) == 0
     assert len(calls) == 2
+
+
+def test_copies_stay_together_where_their_ids_look_like_numbers(collected, tmp_path):
+    folder = shutil.copytree(collected, tmp_path / "set")
+    manifest = read_manifest(folder)
+    manifest["image_id"] = [f"{number:05d}" for number in range(len(manifest))]
+    manifest.to_csv(folder / "manifest.csv", index=False)
+    members = manifest["image_id"][:2].tolist()
+    pair = [(one, "group", "copies", "", other, 1.0) for one, other in (members, members[::-1])]
+    pd.DataFrame(pair, columns=command.proposals.COLUMNS).to_csv(folder / "proposals.csv", index=False)
+    os.utime(folder / "proposals.csv", (2e9, 2e9))
+    words = ["curate", str(folder), str(tmp_path / "out"), "--min-images", "1", "--accept-proposals"]
+    assert command.main(words) == 0
+    groups = read_manifest(tmp_path / "out").set_index("image_id")["group"]
+    assert groups[members[0]] == groups[members[1]]
 
 
 def test_other_addresses_and_another_pace_reach_the_client(tmp_path, monkeypatch):
@@ -168,6 +191,7 @@ def test_a_list_from_elsewhere_is_fetched_checked_and_credited(collected, tmp_pa
         (["fetch", "nowhere"], "holds no plan.csv"),
         (["verify", "nowhere"], "holds no manifest.csv"),
         (["split", "nowhere"], "is not a folder"),
+        (["plan", "a file", "--source", "demo"], "a file cannot be read or written"),
         (["curate", "nowhere", "out"], "is not a folder"),
         (["plan", "set", "--source", "demo", "--taxon", "Insektae"], "knows no taxon of the name 'Insektae'"),
         (["plan", "set", "--source", "demo", "--licence", "free"], "not a licence: 'free'"),
@@ -176,7 +200,8 @@ def test_a_list_from_elsewhere_is_fetched_checked_and_credited(collected, tmp_pa
 )
 def test_wrong_questions_get_an_answer_in_words(small, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
-    assert command.main(words) == 2
+    (tmp_path / "a file").touch()
+    assert command.main(words) in (1, 2)
     assert message in capsys.readouterr().err
 
 
@@ -217,6 +242,13 @@ def test_only_a_demo_collection_is_emptied_and_its_decisions_stay(collected, tmp
 
     demo = shutil.copytree(collected, tmp_path / "demo")
     (demo / "decisions.csv").write_text("decided")
+    before = sorted(demo.rglob("*"))
+    for name in ("thesis.md", "images/a.jpg"):
+        (demo / name).write_text("mine")
+        with pytest.raises(DataError, match=f"{name} is no part of a demo collection"):
+            collect.clear_demo(demo)
+        (demo / name).unlink()
+    assert sorted(demo.rglob("*")) == before
     collect.clear_demo(demo)
     assert [path.name for path in demo.iterdir()] == ["decisions.csv"]
     collect.clear_demo(tmp_path / "new")

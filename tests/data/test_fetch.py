@@ -366,6 +366,17 @@ def test_what_may_pass_is_tried_again_in_the_same_call(source, tmp_path, monkeyp
     assert (folder / "images/apis_species1/id-1.jpg").read_bytes() == picture(1)
 
 
+def test_a_network_that_is_down_stops_the_run_and_not_every_picture_in_turn(source, tmp_path, monkeypatch):
+    monkeypatch.setattr("seran_lib.data.fetch.LOST", 4)
+    source.faults = {number: "cut" for number in range(2, 12)}
+    folder = write_plan(tmp_path / "set", rows_of(source, 12))
+    with pytest.raises(DataError, match=r"more: 4 pictures .* cut[^$]*fetch again: it goes on"):
+        run(folder, connections=1)
+    assert sum(source.log.values()) < 12
+    source.faults = {}
+    assert run(folder).present == 12
+
+
 def test_a_server_that_asks_for_a_pause_gets_it(source, tmp_path):
     source.faults = {0: ["busy"]}
     folder = write_plan(tmp_path / "set", rows_of(source, 1))
@@ -447,6 +458,7 @@ def test_a_changed_plan_is_merged(source, tmp_path):
     write_plan(folder, changed)
     report = run(folder)
     assert (report.planned, report.fetched, report.present) == (7, 4, 7)
+    assert verify(folder) == [], "a picture that is planned no longer is kept, and no fault"
     assert source.log == Counter({3: 1, 6: 1, 7: 1, 20: 1})
     manifest = read_manifest(folder).set_index("image_id")
     assert list(manifest.index) == [row["image_id"] for row in changed]

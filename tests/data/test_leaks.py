@@ -86,9 +86,6 @@ def test_a_split_by_merged_links_leaks_nothing(case, seed):
 def test_links_join_over_several_steps():
     found = pd.DataFrame({"a": ["x", "x", "", "y"], "b": ["", "p", "p", ""]}, index=list("klmn"))
     assert merge_links(found).to_dict() == {"k": "0", "l": "0", "m": "0", "n": "3"}
-    assert merge_links(found, ["a"]).to_dict() == {"k": "0", "l": "0", "m": "2", "n": "3"}
-    with pytest.raises(ValueError, match="at least one kind"):
-        merge_links(found, [])
 
 
 def test_pictures_of_several_records_are_siblings_where_they_share_one():

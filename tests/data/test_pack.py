@@ -159,6 +159,9 @@ def test_other_kinds_of_picture_become_rgb(tmp_path):
         "see-through.gif": encoded(palette, "GIF", transparency=1),
         "phone.jpg": encoded(first, "MPO", save_all=True, append_images=[preview], quality=95),
         "damaged-exif.jpg": encoded(first, "JPEG", exif=b"Exif\0\0not a TIFF header", quality=95),
+        "print.jpg": encoded(first.convert("CMYK"), "JPEG", quality=95),
+        "grey-clear.png": clear.convert("LA"),
+        "lines.png": Image.new("1", (80, 80), 1),
     }
     windows = everything(pack(tmp_path, write_set(tmp_path, pictures), size=SIZE, cache=tmp_path / "cache")).astype(int)
     assert (windows[0].max(axis=2) == windows[0].min(axis=2)).all()
@@ -168,6 +171,9 @@ def test_other_kinds_of_picture_become_rgb(tmp_path):
     expected = np.asarray(first.resize((SIDE, SIDE), Image.Resampling.BICUBIC)).astype(int)
     assert np.abs(windows[4] - expected).mean() < 3
     assert np.abs(windows[5] - expected).mean() < 3
+    assert np.abs(windows[6] - expected).mean() < 3, "Pillow turns CMYK into RGB without a colour profile"
+    assert (windows[7].max(axis=2) == windows[7].min(axis=2)).all() and windows[7, 70, 10].tolist() == [255, 255, 255]
+    assert (windows[8] == 255).all()
 
 
 def test_fetch_refuses_what_lies_outside(small_set):
@@ -211,7 +217,6 @@ def test_all_unfit_pictures_are_named_with_reason_and_cure(tmp_path):
         "page.jpg": b"<html>404</html>",
         "drawing.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n",
         "moving.gif": encoded(flicker[0], "GIF", save_all=True, append_images=flicker[1:]),
-        "print.jpg": encoded(photograph(80, 80).convert("CMYK"), "JPEG"),
         "deep.png": encoded(Image.fromarray(np.zeros((80, 80), dtype=np.uint16)), "PNG"),
         "dot.png": photograph(2, 200),
         "bomb.png": bomb(),
@@ -230,7 +235,6 @@ def test_all_unfit_pictures_are_named_with_reason_and_cure(tmp_path):
         "page.jpg": "not an image of a known format",
         "drawing.jpg": "not an image of a known format",
         "moving.gif": "animated",
-        "print.jpg": "colour mode CMYK: convert to RGB",
         "deep.png": "colour mode I;16: convert to RGB",
         "dot.png": "only 2 x 200 pixels",
         "bomb.png": "larger than 200 megapixels",

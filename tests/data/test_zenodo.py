@@ -94,7 +94,7 @@ def test_a_record_without_licence_is_not_given_one(tmp_path):
     ("records", "wanted", "message"),
     [
         ([record(11, "x.jpg")], ["11"], "none of the 1 pictures of 11 has a label"),
-        ([record(11, "a1_d.JPG"), record(12, "a1_d.JPG")], ["11", "12"], "a1_d.JPG is in two of the records 11, 12"),
+        ([record(11, "a1_d.JPG"), record(12, "a1_d.JPG")], ["11", "12"], "a1_d names two files: .*11.*12"),
         ([], ["11"], "answers record 11 with status 404"),
         ([{"id": 11, "files": "none"}], ["11"], "not of the expected shape"),
         ([{"id": 11}], ["11"], "not of the expected shape"),
@@ -125,3 +125,7 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert len(rows(tmp_path / "set")) == 2
     assert command.main(words[:4]) == 2
     assert "give both" in capsys.readouterr().err
+    assert command.main([*words, "--per-species", "2", "--licence", "CC BY 4.0"]) == 2
+    assert "leave out --per-species, --licence" in capsys.readouterr().err
+    assert command.main([*words, "--per-second", "2"]) == 0
+    assert "at 2 pictures a second" in capsys.readouterr().out
