@@ -180,16 +180,17 @@ show_table(report.seeds_needed(shown))
 show_table(report.paper_with_noise(shown, report.TABLE1_CONTRASTS))
 
 # %% [markdown]
-# This is a thought experiment. Large networks that are trained to the end move less from seed to seed than small ones
-# after few epochs, so the truth is between the columns. But a table of single runs cannot say where.
+# This is a thought experiment. We would expect large networks that are trained to the end to move less from seed to
+# seed than small ones after few epochs; then the truth is between the columns. A table of single runs cannot say where.
 #
 # ## 9.6 Few iterations, little data
 #
 # The abstract promises gains "with a limited number of training iterations and a small dataset". So the gap to a plain
 # ResNet should be widest there, and close with more epochs and more images. In the right panel the number of steps is
 # the same for all numbers of images, because an epoch goes over few images again and again: few images are not few
-# iterations as well. The numbers are upper bounds, as rare kinds have fewer. Both axes are logarithmic, so
-# that the gap is the ratio of the errors; a value on the lower axis without a dot was not run.
+# iterations as well. The numbers are upper bounds, as rare kinds have fewer; the last is what a kind has in the mean,
+# with all images. Both axes are logarithmic, so that the gap is the ratio of the errors; a value on the lower axis
+# without a dot was not run. Each dot is the mean over the seeds that were run, of some one, of others three or more.
 
 # %%
 figure = report_figures.learning(shown)
@@ -266,8 +267,8 @@ show_table(claims.summary(shown))
 #   how far a single run can be trusted. It is not enough to say how the full networks rank after long training.
 # - "Cannot tell" is a result. It says that the interval still holds 1, and its ends say how large an effect may be.
 #   "Alike" is more: the interval holds nothing that we would call a difference.
-# - The plain ResNets err more than SERAN-D on either set, as the paper says. What each module adds is not settled by
-#   that.
+# - The plain ResNets err more than SERAN-D wherever they were run, as the paper says. What each module adds is not
+#   settled by that.
 # - The comparison of ratios does not prove that the paper's numbers are right or wrong on its data.
 #
 # ## Where we differ from the paper
@@ -275,6 +276,9 @@ show_table(claims.summary(shown))
 # - Several seeds instead of one run, with a new split each; paired tests; a correction for the number of questions.
 # - Photographs of other species, 96 pixels instead of 224, a quarter of the width, eight epochs.
 # - All networks share recipe, order of images and budget of learning rates; the paper does not say whether its did.
+# - Some runs are in bfloat16 and some in float32, as the processor at hand was quick in; `results/README.md` says
+#   which. No setting was run in both, so what rounding does is part of the noise, and where two networks differ in it,
+#   of their ratio, too.
 #
 # ## Questions
 #

@@ -161,8 +161,11 @@ show_table(report.condition_changes(shown))
 # All networks err less after a zero start, most of them several times less. SERAN-D and its two variants can then no
 # longer be told apart; whether the start changed their ratios, or there was little between them before, three seeds can
 # not say. Of SE-ResNet-101 they can. With the plain start it errs less than ResNet-101, or as much; with a zero start
-# it errs *more*, and falls far behind SERAN-D. So what a table of ablations shows at this scale is also how well a deep
-# network gets going in eight epochs, and not only what its modules can do. The paper does not state its start.
+# it errs *more*, and falls far behind SERAN-D: after eight epochs, for the one seed of twelve in the ledger has both
+# alike. And of the five networks SERAN-D and ResNet-101 are those that had their zero start in bfloat16 in every seed,
+# a difference that was not tested (see the end of chapter 9). So what a table of ablations shows at this scale is also
+# how well a deep network gets going in eight epochs, and not only what its modules can do. The paper does not state its
+# start.
 
 # %% [markdown]
 # ## 10.4 Does a network without attention over-fit?
@@ -187,8 +190,9 @@ show_table(verdicts.overfitting(verdicts.study_rows("long", shown, "heliconius")
 # ## 10.5 Look-alikes
 #
 # SE is said to increase "differentiating capacity" for similar species (section 3.2). If so, taking it away must cost
-# more within groups of look-alikes than elsewhere. The groups were written down before the runs: the mimic pairs of
-# *Heliconius*, and the look-alikes that the notes of butterfly100 name.
+# more within groups of look-alikes than elsewhere. An error is *within* when the picture is of one species of a group
+# and the answer is another of the same group; all others are the rest. The groups were written down before the runs:
+# the mimic pairs of *Heliconius*, and the look-alikes that the notes of butterfly100 name.
 
 # %%
 groups = [[data_set, " · ".join(group)] for data_set, sets in protocol.LOOK_ALIKES.items() for group in sets]
@@ -214,9 +218,10 @@ for name, rows in report.sets(shown).items():
 # %% [markdown]
 # ## 10.6 Every species by itself
 #
-# A mean over images hides the rare ones. Below is every species' error over all seeds of SERAN-D: the answers of
-# several networks, partly to the same photographs, so that the bars are a little too short. Even so they are long. Do
-# not read the order of single dots, read how wide the cloud is.
+# A mean over images hides the rare ones. Below is every species' error over all seeds of SERAN-D. The answers of a
+# network stand and fall together, so the bars are longer than those of as many independent answers, by what the seeds
+# of all species show in the mean. For a species whose seeds disagree more than most they are still too short. Do not
+# read the order of single dots, read how wide the cloud is.
 
 # %%
 figure = report_figures.species(shown)
@@ -269,8 +274,8 @@ for name, rows in report.sets(shown).items():
     show_table(table.round(2).rename(index=result_plots.name).rename_axis(name))
 
 # %% [markdown]
-# On the field photographs the temperature takes away half of the error and more, and leaves little beyond chance. On
-# the pinned wings, with fewer test images, little can be seen to repair: most of what is measured there is chance.
+# On the field photographs the temperature takes away about half of the error or more, and leaves little beyond chance.
+# On the pinned wings, with fewer test images, little can be seen to repair: most of what is measured there is chance.
 #
 # ## 10.8 What does it say of a species it has never seen?
 #
@@ -306,7 +311,8 @@ show_table(claims.summary(shown))
 # - An ablation compares two trained networks, so it has the noise of two trainings. The paper's Table 2 has one of
 #   each.
 # - What a part is worth depends on how the network was trained: with another start of the residual branches SE in a
-#   ResNet goes from a help, or nothing, to a hindrance. Whoever publishes an ablation should state the start.
+#   ResNet goes from a help, or nothing, to a hindrance in as many epochs. Whoever publishes an ablation should state
+#   the start.
 # - Taking attention away also makes the network shorter and much cheaper. The right rival of SERAN-D is a network
 #   without attention that costs as much. The paper has none; chapter 12 spends what is saved on more epochs.
 # - The error is not all. Two networks of equal error can differ in what they are worth to somebody who leaves the

@@ -1,7 +1,7 @@
-"""What better recipes and pretrained weights reached, from the ledger, and whether that is the goal set beforehand.
+"""What better recipes and pretrained weights reached, from the ledger, and whether that is the goal.
 
-The goal, written down before the runs: on every set of photographs, after training no longer than SERAN-D as in the
-paper, less than half its test error from random weights and less than a quarter with pretrained ones. Times are
+The goal, written down before the ladder was run: on every set of photographs, after training no longer than SERAN-D as
+in the paper, less than half its test error from random weights and less than a quarter with pretrained ones. Times are
 compared with SERAN-D's on the same kind of device and in the same precision only, and "no longer" allows for the
 unsteadiness of clocks (`SLACK`). Which way is judged is decided by validation images; the rest follows
 `protocol.py`: errors are compared by their ratio, in a block design over seeds, and McNemar's test stands beside it.
@@ -84,7 +84,7 @@ def way_rows(profile: str, data: str) -> pd.DataFrame:
 
 def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a way, in order: seeds, error and its standard deviation over seeds, valid_error, macro (percent),
-    minutes of training and their multiple of SERAN-D's (effort), and SERAN-D's error as a multiple of this one's with
+    time of training as a multiple of SERAN-D's (effort), and SERAN-D's error as a multiple of this one's with
     its 95 % interval (times, low, high).
 
     The effort is missing where SERAN-D was not trained on such a device. The multiple of the error is missing where
@@ -95,11 +95,9 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.join(as_long, on=alike)
     table = rows.assign(effort=rows["seconds"] / rows["as_long"]).groupby("model").agg(
         seeds=("seed", "nunique"), error=("test_top1_error", "mean"), sd=("test_top1_error", "std"),
-        valid_error=("valid_top1_error", "mean"), macro=("test_macro_error", "mean"), seconds=("seconds", "mean"),
-        effort=("effort", "mean"),
+        valid_error=("valid_top1_error", "mean"), macro=("test_macro_error", "mean"), effort=("effort", "mean"),
     )  # fmt: skip
     table = table.reindex([way.name for way in ways()]).rename_axis("way")
-    table["minutes"] = table.pop("seconds") / 60
     table["seeds"] = table["seeds"].fillna(0).astype(int)
     table["times"] = table["error"].get(BASE.name) / table["error"]
     table[["low", "high"]] = np.nan

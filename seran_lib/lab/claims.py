@@ -1,5 +1,6 @@
 """Every claim of the paper with its verdict, by the rules that `protocol.py` fixed before the runs."""
 
+import numpy as np
 import pandas as pd
 
 from . import result_plots, stats, verdicts
@@ -10,20 +11,22 @@ from .report import contrasts, interval
 
 
 def verdict_table(profile: str) -> pd.DataFrame:
-    """Every claim with its verdict on each data set: of each contrast, or by the rules of C5 to C8;
-    of a contrast, too, whether the paper's size lies within our interval."""
+    """Every claim with its verdict on each data set: of each contrast, or by the rules of C5 to C8; of a contrast, too,
+    whether the paper's size lies within our interval. "p" is after Holm's correction, but for ratios of ratios."""
     tables = contrasts(profile)
     rows = []
     for data, table in tables.items():
         for row in table.itertuples():
             relation = "like" if row.tie else "worse than"
             what = f"{result_plots.name(row.worse)} {relation} {result_plots.name(row.better)}"
-            rows.append([row.claim, what, data, interval(row.paper, row.paper_low, row.paper_high),
-                         interval(row.ours, row.low, row.high), row.verdict, row.size])  # fmt: skip
-        rows += [[claim, what, data, "", *_ratio(ratio), ""] for claim, what, ratio in _changes(profile, data)]
+            rows.append([row.claim, what, data, str(row.seeds or ""),
+                         interval(row.paper, row.paper_low, row.paper_high),
+                         interval(row.ours, row.low, row.high), _p(row.holm), row.verdict, row.size])  # fmt: skip
+        rows += [[claim, what, data, "", "", *_ratio(ratio), ""] for claim, what, ratio in _changes(profile, data)]
         rows += _overfitting(profile, data)
         rows += _localisation(profile, data)
-    table = pd.DataFrame(rows, columns=["claim", "contrast", "data", "paper", "ours", "verdict", "the paper's size"])
+    columns = ["claim", "contrast", "data", "seeds", "paper", "ours", "p", "verdict", "the paper's size"]
+    table = pd.DataFrame(rows, columns=columns)
     order = {claim: place for place, claim in enumerate(CLAIMS)}
     return table.sort_values(["claim", "contrast"], key=lambda column: column.map(order).fillna(0), kind="stable",
                              ignore_index=True)  # fmt: skip
@@ -54,12 +57,14 @@ def _overfitting(profile: str, data: str) -> list[list[str]]:
         return []
     table = verdicts.overfitting(verdicts.study_rows("long", profile, data))
     runs = {model: table[table["model"] == model] for model in ("seran_d_no_attention", "seran_d_no_se")}
-    row = ["C6", "last over lowest validation loss: no attention; attention alone", data, ""]
-    if min(map(len, runs.values())) < SEEDS_NEEDED:
-        return [[*row, "", verdicts.NOT_RUN, ""]]
+    row = ["C6", "last over lowest validation loss: no attention; attention alone", data]
+    seeds = min(map(len, runs.values()))
+    if seeds < SEEDS_NEEDED:
+        return [[*row, str(seeds or ""), "", "", "", verdicts.NOT_RUN, ""]]
     without, alone = (mine["last"] / mine["lowest"] for mine in runs.values())
     rises = "; ".join(f"{rise.mean():.2f}" for rise in (without, alone))
-    return [[*row, rises, decide_overfitting(without > 1 + verdicts.RISE, alone > 1 + verdicts.RISE), ""]]
+    verdict = decide_overfitting(without > 1 + verdicts.RISE, alone > 1 + verdicts.RISE)
+    return [[*row, str(seeds), "", rises, "", verdict, ""]]
 
 
 def decide_overfitting(without: pd.Series, alone: pd.Series) -> str:
@@ -72,7 +77,8 @@ def decide_overfitting(without: pd.Series, alone: pd.Series) -> str:
 
 def localisation(profile: str, data: str, recipe: str = "paper") -> pd.DataFrame:
     """How often the highest pixel of SERAN-D's masks is on the insect (shares, mean over its masks), a row a run:
-    trained, random (weights), gain and its 95 % interval over the images (low, high). From `results/looks`.
+    trained, random (weights), gain and its 95 % interval (low, high), which holds the choice of images and that of the
+    random weights: the mean of a few draws has a spread of its own. From `results/looks`.
 
     The claim is decided by the runs of the paper's recipe; others are steps of chapter 12's ladder.
     """
@@ -81,8 +87,11 @@ def localisation(profile: str, data: str, recipe: str = "paper") -> pd.DataFrame
     looks = looks[looks["run_id"].isin(rows["run_id"])]
     looks = looks[(looks["subject"] == "all masks") & (looks["measure"] == "pointing")]
     by_variant = {name: looks[looks["variant"] == name].set_index("run_id") for name in ("trained", "random", "gain")}
-    values = {name: mine["value"] for name, mine in by_variant.items()}
-    return pd.DataFrame(values | {bound: by_variant["gain"][bound] for bound in ("low", "high")})
+    table = pd.DataFrame({name: mine["value"] for name, mine in by_variant.items()})
+    images = (by_variant["gain"]["high"] - by_variant["gain"]["low"]) / 2
+    draws = looks[looks["variant"].str.startswith("random ")].groupby("run_id")["value"].apply(stats.half_interval)
+    half = np.hypot(images, draws.reindex(table.index))
+    return table.assign(low=table["gain"] - half, high=table["gain"] + half)
 
 
 def decide_localisation(found: pd.DataFrame) -> str:
@@ -100,20 +109,26 @@ def _localisation(profile: str, data: str) -> list[list[str]]:
         return []
     ours = f"{found['trained'].mean():.2f}; {found['random'].mean():.2f}"
     what = "pointing game, share on the insect: trained masks; random weights"
-    return [["C7", what, data, "", ours, decide_localisation(found), ""]]
+    return [["C7", what, data, str(len(found)), "", ours, "", decide_localisation(found), ""]]
 
 
 def _ratio(ratio: stats.Ratio | None) -> list[str]:
-    text = "" if ratio is None else interval(ratio.ratio, ratio.low, ratio.high)
-    return [text, verdicts.decide_change(ratio)]
+    if ratio is None:
+        return ["", "", verdicts.NOT_RUN]
+    return [interval(ratio.ratio, ratio.low, ratio.high), _p(ratio.p), verdicts.decide_change(ratio)]
+
+
+def _p(p: float) -> str:
+    return "" if pd.isna(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def summary(profile: str) -> pd.DataFrame:
-    """A row a claim: what it says, and a column a data set with how many of its contrasts have which verdict."""
+    """A row a claim: what it says, and a column a data set with its verdict, or how many contrasts have which."""
     table, rows = verdict_table(profile), {}
     for claim in table["claim"].unique():
         rows[claim] = {"says": CLAIMS[claim].says}
         for data, mine in table[table["claim"] == claim].groupby("data", sort=False):
             counts = mine["verdict"].value_counts(sort=False)
-            rows[claim][data] = ", ".join(f"{verdict} ({n})" for verdict, n in counts.items())
+            each = [f"{verdict} ({n})" if len(mine) > 1 else verdict for verdict, n in counts.items()]
+            rows[claim][data] = ", ".join(each)
     return pd.DataFrame.from_dict(rows, orient="index")

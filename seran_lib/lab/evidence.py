@@ -69,6 +69,7 @@ def page(rows: pd.DataFrame) -> str:
         "hash of the weights. Errors in percent. *predictions* has a row per test image, *curve* a row per epoch. In a",
         "command, DATA/ is the folder that holds the data set. Where the run's weights are not on your machine, it",
         "trains again and says its error beside the ledger's, which stays. Commits marked + had uncommitted changes.",
+        "*Rate*: the highest learning rate; what else a recipe changes is in [its file](../seran_lib/lab/recipes.py).",
     ]
     for (profile, data), group in rows.groupby(["profile", "data"], sort=True):
         first = group.iloc[0]
@@ -76,8 +77,8 @@ def page(rows: pd.DataFrame) -> str:
             "",
             f"## {data}, profile {profile}: width x{first['width']:g}, {first['size']} px, {first['classes']} classes",
             "",
-            "| model | epochs | seed | differs | test top-1 | top-5 | files | commit | command |",
-            "|---|--:|--:|---|--:|--:|---|---|---|",
+            "| model | epochs | seed | differs | rate | precision | test top-1 | top-5 | files | commit | command |",
+            "|---|--:|--:|---|--:|---|--:|--:|---|---|---|",
         ]
         for _, row in group.sort_values(["epochs", "model", "init", "lr", "seed"], kind="stable").iterrows():
             files = f"[predictions](predictions/{row['run_id']}.csv.gz), [curve](curves/{row['run_id']}.csv)"
@@ -85,7 +86,8 @@ def page(rows: pd.DataFrame) -> str:
             said = command(row).replace(f"--data {data}", f"--data DATA/{data}")
             lines.append(
                 f"| `{row['model']}` | {row['epochs']} | {row['seed']} | {_differs(row)} "
-                f"| {row['test_top1_error']:.2f} | {row['test_top5_error']:.2f} | {files} | {commit} | `{said}` |"
+                f"| {row['lr']:g} | {row['precision']} | {row['test_top1_error']:.2f} | {row['test_top5_error']:.2f} "
+                f"| {files} | {commit} | `{said}` |"
             )
     return "\n".join(lines) + "\n"
 
@@ -95,5 +97,4 @@ def _differs(row: pd.Series) -> str:
     standard = usual(row["profile"], row["model"], row["recipe"])
     choices = {"recipe": "paper", "init": standard["init"], "wiring": "paper"}
     words = [f"{name} {row[name]}" for name, value in choices.items() if row[name] != value]
-    words += [f"learning rate {row['lr']:g}"] if row["lr"] != standard["lr"] else []
     return ", ".join(words + ([f"{row['images_per_class']} images a class"] if row["images_per_class"] else []))

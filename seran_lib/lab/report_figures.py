@@ -113,15 +113,16 @@ def species(profile: str) -> Figure:
 
 def reliability(profile: str) -> Figure:
     """Calibration of SERAN-D, and risk against coverage of it and of ResNet-101, on the first data set."""
-    both = [rows for rows in _with(profile, "seran_d").values() if rows["model"].eq("resnet101").any()]
+    both = [(data, rows) for data, rows in _with(profile, "seran_d").items() if rows["model"].eq("resnet101").any()]
     if not both:
         return result_plots.not_run()
+    data, rows = both[0]
     answers = {
-        model: pd.concat([verdicts.predictions(run) for run in both[0].loc[both[0]["model"] == model, "run_id"]])
+        model: pd.concat([verdicts.predictions(run) for run in rows.loc[rows["model"] == model, "run_id"]])
         for model in CURVES[:2]
     }
     risks = {model: stats.risk_by_coverage(table["calibrated"], table["right"]) for model, table in answers.items()}
-    return result_plots.plot_reliability(answers["seran_d"], risks)
+    return result_plots.plot_reliability(answers, risks, data)
 
 
 def unknowns(profile: str) -> Figure:

@@ -231,29 +231,45 @@ def plot_look_alikes(sets: Mapping[str, pd.DataFrame], models: Sequence[str]) ->
             axis.bar_label(bars, fmt="%.1f", padding=3)
         for place in np.flatnonzero(table.isna().all(axis=1)):
             _say_not_run(axis, place)
-        axis.set(title=data, xlabel="test images, %", yticks=range(len(table)), yticklabels=[name(m) for m in models])
+        axis.set(
+            title=data,
+            xlabel="share of all test images, %",
+            yticks=range(len(table)),
+            yticklabels=[name(m) for m in models],
+        )
         axis.margins(x=0.2)
     axes[0, 0].invert_yaxis()
-    figure.suptitle("Errors within look-alikes (orange) and all others (grey)", x=0.01, ha="left", fontsize=13)
+    figure.suptitle(
+        "Taken for another of its own group of look-alikes (orange), and all other errors (grey)",
+        x=0.01, ha="left", fontsize=13,
+    )  # fmt: skip
     return figure
 
 
-def plot_reliability(answers: pd.DataFrame, risks: Mapping[str, pd.DataFrame], bins: int = 10) -> Figure:
-    """Left, how often predictions of a probability are right, before and after temperature scaling (columns
-    probability, calibrated, right). Right, the error when only the surest images are answered (`risk_by_coverage`)."""
+def plot_reliability(
+    answers: Mapping[str, pd.DataFrame], risks: Mapping[str, pd.DataFrame], data: str, bins: int = 10
+) -> Figure:
+    """Left, how often the first model's predictions of a probability are right, before and after temperature scaling
+    (columns probability, calibrated, right). Right, the error when only the surest images are answered
+    (`risk_by_coverage`)."""
+    model, first = next(iter(answers.items()))
     figure, (left, right) = plt.subplots(1, 2, figsize=WIDE)
     left.plot([0, 1], [0, 1], color=COLOURS["faint"], lw=1.5)
     for column, colour, label in (("probability", "other", "as trained"), ("calibrated", "ours", "at its temperature")):
-        bin_of = pd.qcut(answers[column].rank(method="first"), bins, labels=False)
-        means = answers.groupby(bin_of)[[column, "right"]].mean()
+        bin_of = pd.qcut(first[column].rank(method="first"), bins, labels=False)
+        means = first.groupby(bin_of)[[column, "right"]].mean()
         left.plot(means[column], means["right"], "o-", color=COLOURS[colour], ms=5, label=label)
-    left.set(title="Reliability", xlabel="probability of the prediction", ylabel="share that is right")
+    left.set(
+        title=f"Reliability of {name(model)}, {data}",
+        xlabel="probability of the prediction",
+        ylabel="share that is right",
+    )
     left.set(xlim=(0, 1), ylim=(0, 1))
     left.legend(loc="upper left")
     for (label, table), colour in zip(risks.items(), ("ours", "paper", "good", "doubt"), strict=False):
         shown = table[table["coverage"] >= 0.05]
         right.plot(100 * shown["coverage"], 100 * shown["risk"], color=COLOURS[colour], label=name(label))
-    right.set(title="Risk and coverage", xlabel="answered, % of the test images", ylabel="error among them, %")
+    right.set(title=f"Risk and coverage, {data}", xlabel="answered, % of the test images", ylabel="error among them, %")
     right.set(xlim=(0, 100), ylim=(0, None))
     right.legend(loc="upper left")
     return figure

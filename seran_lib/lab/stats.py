@@ -8,7 +8,7 @@ one training seed to the next, which only repeated training can show: the second
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from math import sqrt
+from math import inf, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -22,16 +22,38 @@ from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_confint, proportion_effectsize, proportions_ztest
 
 
-def wilson(errors: int | np.ndarray, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(errors: float | np.ndarray, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of an error rate, as shares from 0 to 1 (arrays in, arrays out).
 
     Wilson, J. Am. Stat. Assoc. 22, 1927. Holds its level for the small rates of a top-5 error, where the textbook
-    interval p +- 1.96 s does not. Raises ValueError when there are no images or more errors than images.
+    interval p +- 1.96 s does not. Counts that were divided by an `overdispersion` need not be whole. Raises ValueError
+    when there are no images or more errors than images.
     """
-    if n < 1 or np.any(np.asarray(errors) > n) or np.any(np.asarray(errors) < 0):
-        raise ValueError(f"{errors} errors among {n} images is not a rate: need 0 <= errors <= n and n >= 1")
+    if n <= 0 or np.any(np.asarray(errors) > n) or np.any(np.asarray(errors) < 0):
+        raise ValueError(f"{errors} errors among {n} images is not a rate: need 0 <= errors <= n and n > 0")
     low, high = proportion_confint(errors, n, alpha=1 - confidence, method="wilson")
     return low, high
+
+
+def half_interval(values: Sequence[float], confidence: float = 0.95) -> float:
+    """Half the length of Student's interval of the mean of `values`; infinite for a single one."""
+    if len(values) < 2:
+        return inf
+    return float(student.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / sqrt(len(values)))
+
+
+def overdispersion(errors: Sequence[int], n: Sequence[int], of: Sequence[str]) -> float:
+    """How many times as much the error rates of several runs scatter, within each group `of`, as independent answers
+    would: Pearson's statistic over its degrees of freedom, at least 1 (McCullagh and Nelder 1989, section 4.5)."""
+    table = pd.DataFrame({"wrong": np.asarray(errors), "n": np.asarray(n), "of": np.asarray(of)})
+    whole = table.groupby("of")[["wrong", "n"]].transform("sum")
+    rate = whole["wrong"] / whole["n"]
+    varied = (rate > 0) & (rate < 1)
+    freedom = varied.sum() - table.loc[varied, "of"].nunique()
+    if not freedom:
+        return 1.0
+    pearson = (table["wrong"] - table["n"] * rate)[varied] ** 2 / (table["n"] * rate * (1 - rate))[varied]
+    return max(float(pearson.sum() / freedom), 1.0)
 
 
 def possible_counts(rate_percent: float | str, n: int, decimals: int = 2) -> range:

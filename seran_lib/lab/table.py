@@ -76,10 +76,26 @@ def tables_block(profile: str) -> str:
         f"*{data}*: {first['classes']} classes, {first['train']:,} images to train, {first['test']:,} to test"
         for data, first in rows.drop_duplicates("data").set_index("data").iterrows()
     )
-    verdict = claims.verdict_table(profile)
-    lines = [verdict.columns, ["---"] * len(verdict.columns), *verdict.itertuples(index=False)]
     heading = f"Profile `{profile}`, {PROFILES[profile].epochs} epochs. {sets}."
-    return "\n\n".join([heading, errors_block(profile), "\n".join(f"| {' | '.join(line)} |" for line in lines)])
+    summary = claims.summary(profile).rename_axis("claim").rename(columns={"says": "the paper says"}).fillna("")
+    return "\n\n".join(
+        [
+            heading,
+            errors_block(profile),
+            "What became of its claims, where a claim has several contrasts with how many of them have which verdict:",
+            markdown(summary.reset_index()),
+            "The contrasts behind that are ratios of errors with 95 % intervals; *p* is after Holm's correction. "
+            "*Alike* is within the margin of 15 %, either way. The rules are in "
+            "[protocol.py](seran_lib/lab/protocol.py), the runs in [results/README.md](results/README.md).",
+            markdown(claims.verdict_table(profile)),
+        ]
+    )
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table of texts in Markdown, without its index."""
+    lines = [table.columns, ["---"] * len(table.columns), *table.itertuples(index=False)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def results_block(profile: str) -> str:

@@ -217,10 +217,8 @@ def _four_way(runs: pd.DataFrame, names: Sequence[str]) -> stats.Ratio | None:
     return stats.BlockDesign(runs).contrast(dict(zip(names, (1, -1, -1, 1), strict=True)))
 
 
-def decide_change(ratio: stats.Ratio | None) -> str:
+def decide_change(ratio: stats.Ratio) -> str:
     """The verdict on a claim that a ratio of ratios is above 1."""
-    if ratio is None:
-        return NOT_RUN
     return decide(ratio, ratio.p, tie=False)
 
 
@@ -239,12 +237,17 @@ def overfitting(rows: pd.DataFrame) -> pd.DataFrame:
 def species_errors(rows: pd.DataFrame, model: str) -> pd.DataFrame:
     """Per species, over all seeds of a model: images answered, share wrong, and Wilson's interval; the worst first.
 
-    Images that are in the test part of several seeds count once for each, so the interval is a little too narrow.
+    The answers of a network are not independent, nor are two networks' to one image: the intervals are those of as many
+    images as remain after division by the overdispersion over seeds, which all species of the set share.
     """
-    answers = pd.concat([predictions(run_id) for run_id in rows.loc[rows["model"] == model, "run_id"]])
+    answers = pd.concat(
+        [predictions(run_id).assign(run=run_id) for run_id in rows.loc[rows["model"] == model, "run_id"]]
+    )
     counts = answers.groupby("label")["right"].agg(n="size", right="sum")
     wrong = counts["n"] - counts["right"]
-    bounds = [stats.wilson(int(k), int(n)) for k, n in zip(wrong, counts["n"], strict=True)]
+    by_run = answers.groupby(["label", "run"])["right"].agg(n="size", right="sum")
+    spread = stats.overdispersion(by_run["n"] - by_run["right"], by_run["n"], by_run.index.get_level_values("label"))
+    bounds = [stats.wilson(k / spread, n / spread) for k, n in zip(wrong, counts["n"], strict=True)]
     table = counts.assign(error=wrong / counts["n"], low=[b[0] for b in bounds], high=[b[1] for b in bounds])
     return table.drop(columns="right").sort_values(["error", "n"], ascending=[False, True])
 

@@ -1,5 +1,6 @@
 """Statistics of error rates, against hand sums, textbook values, brute force and simulation."""
 
+import math
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -264,3 +265,20 @@ def test_risk_by_coverage_answers_the_surest_first():
     table = stats.risk_by_coverage(np.array([0.9, 0.2, 0.8, 0.5]), np.array([True, False, False, True]))
     assert table["coverage"].tolist() == [0.25, 0.5, 0.75, 1]
     assert table["risk"].tolist() == pytest.approx([0, 1 / 2, 1 / 3, 1 / 2])
+
+
+def test_overdispersion_is_one_for_independent_answers_and_grows_with_what_runs_share():
+    rng = np.random.default_rng(3)
+    rates, n = rng.uniform(0.1, 0.6, size=(200, 1)), np.full((200, 3), 30)
+    of = np.repeat(np.arange(200), 3)
+    alone = stats.overdispersion(rng.binomial(n, rates).ravel(), n.ravel(), of)
+    assert alone == pytest.approx(1, abs=0.15) and alone >= 1
+    shared = np.clip(rates + rng.normal(0, 0.15, size=n.shape), 0, 1)  # variance added: 0.15^2 n / (p (1 - p)) and more
+    assert stats.overdispersion(rng.binomial(n, shared).ravel(), n.ravel(), of) > 2.5
+    assert stats.overdispersion([0, 3, 5, 5], [3, 3, 5, 5], ["a", "a", "b", "b"]) == pytest.approx(6)
+    assert stats.overdispersion([0, 0], [4, 4], ["a", "a"]) == 1, "no error at all says nothing"
+
+
+def test_half_an_interval_of_a_mean():
+    assert stats.half_interval([1.0, 2.0, 3.0]) == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
+    assert stats.half_interval([1.0]) == math.inf

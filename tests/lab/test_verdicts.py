@@ -233,7 +233,6 @@ def test_the_gap_at_few_epochs_against_many(whole):
     change = verdicts.change_of_ratio(rows_of(), rows_of(study="long"), "resnet101", "seran_d")
     assert change.ratio == pytest.approx(2, rel=0.2) and verdicts.decide_change(change) == "agrees"
     assert verdicts.change_of_ratio(rows_of(), rows_of(study="start"), "resnet101", "seran_d") is None
-    assert verdicts.decide_change(None) == "not run"
 
 
 def test_look_alikes_are_counted_apart(results):
@@ -271,11 +270,12 @@ def test_over_fitting_is_judged_by_every_seed(without, alone, verdict):
 def test_masks_are_judged_by_every_seed(results):
     add_runs(results, {"seran_d": 0.2}, n=100)
 
-    def write(lows, high=1.0):
+    def write(lows, high=1.0, draws=((0, 0.3), (1, 0.3))):
         for seed, low in enumerate(lows):
             run = {"run_id": f"heliconius-laptop-seran_d-e8-s{seed}", "subject": "all masks", "measure": "pointing"}
-            rows = [run | {"variant": v, "value": x, "low": low, "high": high} for v, x in
-                    (("trained", 0.4), ("random", 0.3), ("gain", 0.1))]  # fmt: skip
+            middle = (low + high) / 2  # of the gain, whose interval over the images is from low to high
+            values = {"trained": 0.3 + middle, "random": 0.3, "gain": middle} | {f"random {k}": d for k, d in draws}
+            rows = [run | {"variant": v, "value": x, "low": low, "high": high} for v, x in values.items()]
             evaluate.save_table(results / "looks" / f"{run['run_id']}.csv", pd.DataFrame(rows))
         return claims.localisation("laptop", "heliconius")
 
@@ -286,9 +286,12 @@ def test_masks_are_judged_by_every_seed(results):
     assert claims.decide_localisation(write([0, -0.2, -0.1])) == "cannot tell", "no gain is shown, nor a loss"
     found = write([-0.3, -0.2, -0.1], high=-0.05)
     assert claims.decide_localisation(found) == "contradicts"
-    assert found["trained"].tolist() == [0.4] * 3 and found["random"].tolist() == [0.3] * 3
+    assert found["low"].tolist() == pytest.approx([-0.3, -0.2, -0.1]), "draws that agree add nothing"
     row = claims.verdict_table("laptop").set_index("claim").loc["C7"]
-    assert row["ours"] == "0.40; 0.30" and row["verdict"] == "contradicts"
+    assert row["ours"] == "0.18; 0.30" and row["verdict"] == "contradicts"
+    found = write([-0.3, -0.2, -0.1], high=-0.05, draws=((0, 0.29), (1, 0.31)))
+    assert found["low"].iloc[2] == pytest.approx(-0.075 - np.hypot(0.025, 12.706 * 0.01), rel=1e-3)
+    assert claims.decide_localisation(found) == "cannot tell", "two draws that differ say little of others"
 
 
 def test_training_noise_is_what_test_images_do_not_explain(results):
