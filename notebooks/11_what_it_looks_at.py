@@ -411,10 +411,10 @@ show_table(report.beside_usual("laptop", "cropped"))
 # - **The sheet leaks, and the network leans on its own.** On *Heliconius* the colour of the picture's edge alone, given
 #   to a forest, names far more kinds than a guess. The network takes less of it than it could: covering label and ruler
 #   costs few points. (To the networks from a zero start, which err least, these few are as many errors again.) But on
-#   the sheet of another kind a wing is misnamed several times as often. Most of that is seen on plain grey as well,
-#   where the cut edge and the lost sheet can not be told apart. That it follows the *other* sheet is less clear: by the
-#   paper's recipe that sheet's kind has a larger share of the wrong answers than by mere confusion in some seeds, and
-#   not in others.
+#   the sheet of another kind a wing is misnamed several times as often. By the paper's recipe most of that is seen on
+#   plain grey as well, where the cut edge and the lost sheet can not be told apart, and only in some seeds has the
+#   sheet's kind a larger share of the wrong answers than by mere confusion. From a zero start the other sheet costs far
+#   more than grey does, as it would if the sheet itself were read.
 # - **That training on labels helps was not seen.** Trained and tested on crops, SERAN-D errs a little less than on
 #   whole photographs. Three seeds can not tell that from nothing, nor from a loss of a quarter. Whether a network that
 #   *has* labels reads them is another question, and the tests above answer it.
