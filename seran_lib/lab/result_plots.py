@@ -286,6 +286,7 @@ def plot_losses(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
             axis.set(yscale="log")
         else:
             _say_not_run(axis)
+            axis.set(xticks=[])
         axis.set_xlabel("epoch")
         axis.set_title(name(model).replace(", ", ",\n"), fontsize=12)
     axes[0, 0].set_ylabel("loss, nats: validation (blue), training")
