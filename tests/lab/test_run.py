@@ -176,7 +176,7 @@ BAD = {
     "truncated": (truncate, "ant3.jpg"),
     "two pixels": (lambda path, rows: Image.new("RGB", (2, 1)).save(path), "ant3.jpg"),
     "animated": (animate, "ant3.jpg"),
-    "cmyk": (lambda path, rows: Image.new("CMYK", (40, 30)).save(path), "ant3.jpg"),
+    "16 bits": (lambda path, rows: Image.new("I;16", (40, 30)).save(path, format="PNG"), "ant3.jpg"),
     "outside": (lambda path, rows: [*rows, "x,../../etc/passwd,ant"], "line 42"),
     "one of a class": (lambda path, rows: rows[:22], "label"),
     "no images": (lambda path, rows: rows[:1], "manifest.csv"),
