@@ -54,7 +54,7 @@ test-browser: $(READY)  ## the review board in JupyterLab, driven in a real brow
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 	SERAN_BROWSER=1 $(BIN)/python -m pytest tests/browser
 
-bench: $(READY)  ## speed as ratios, with a figure; run nothing else meanwhile (some 20 minutes)
+bench: $(READY)  ## speed as ratios, with a figure; run nothing else meanwhile (some 20 minutes); on a GPU: benchmarks/gpu.py
 	for script in train_step precision compiled rivals inference data_path memory growth fetch figure; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; done
 	$(BIN)/python -m seran_lib.lab.table

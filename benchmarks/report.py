@@ -27,8 +27,11 @@ RESULT_COLUMNS = ("benchmark", "what", "instead_of", "unit", "ours", "theirs", "
 GROWTH_COLUMNS = ("benchmark", "what", "by", "x", "unit", "value", *SOURCE)
 
 
-def report(what: str, instead_of: str, unit: str, ours: float, theirs: float) -> None:
-    """Keep that `what` comes to `ours`, and `instead_of` to `theirs`, both in `unit`."""
+CPU = torch.device("cpu")
+
+
+def report(what: str, instead_of: str, unit: str, ours: float, theirs: float, device: torch.device = CPU) -> None:
+    """Keep that `what` comes to `ours` on `device`, and `instead_of` to `theirs`, both in `unit`."""
     ratio = theirs / ours if unit in LESS_IS_BETTER else ours / theirs
     row = {
         "what": what,
@@ -39,14 +42,14 @@ def report(what: str, instead_of: str, unit: str, ours: float, theirs: float) ->
         "ratio": f"{ratio:.3g}",
     }
     print(f"{what}: {row['ours']} {unit}, {instead_of}: {row['theirs']}, ratio {row['ratio']}", flush=True)
-    _keep(FOLDER / RESULTS, RESULT_COLUMNS, ("benchmark", "what", "instead_of"), row)
+    _keep(FOLDER / RESULTS, RESULT_COLUMNS, ("benchmark", "what", "instead_of"), row, device)
 
 
 def report_growth(what: str, by: str, x: int, unit: str, value: float) -> None:
     """Keep that `what` comes to `value`, in `unit`, where there are `x` of what `by` counts."""
     row = {"what": what, "by": by, "x": str(x), "unit": unit, "value": f"{value:.4g}"}
     print(f"{what}: {row['value']} {unit} at {x:,} {by}", flush=True)
-    _keep(FOLDER / GROWTH, GROWTH_COLUMNS, ("benchmark", "what", "by", "x"), row)
+    _keep(FOLDER / GROWTH, GROWTH_COLUMNS, ("benchmark", "what", "by", "x"), row, CPU)
 
 
 def exponent(x: Sequence[float], y: Sequence[float]) -> float:
@@ -54,10 +57,12 @@ def exponent(x: Sequence[float], y: Sequence[float]) -> float:
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
-def _keep(path: Path, columns: tuple[str, ...], keys: tuple[str, ...], row: dict[str, str]) -> None:
+def _keep(
+    path: Path, columns: tuple[str, ...], keys: tuple[str, ...], row: dict[str, str], device: torch.device
+) -> None:
     """Put a row where the one with the same keys was, or at the end."""
     row = {"benchmark": Path(sys.argv[0]).stem} | row
-    row |= {"machine": device_name(torch.device("cpu")), "utc": ledger.now(), "git_commit": ledger.git_state()[0]}
+    row |= {"machine": device_name(device), "utc": ledger.now(), "git_commit": ledger.git_state()[0]}
     old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame(columns=columns)
     same = (old[list(keys)] == [row[key] for key in keys]).all(axis=1)
     place = same.idxmax() if same.any() else len(old)

@@ -21,17 +21,19 @@ LAPTOP_SCALE = f"{LAPTOP.size} px, x{LAPTOP.width:g}"
 PLAIN = "float32, channels first"
 
 
-def network(name: str, *, width: float = 1.0, classes: int = CLASSES, ours: bool = True) -> nn.Module:
+def network(
+    name: str, *, width: float = 1.0, classes: int = CLASSES, ours: bool = True, device: torch.device = CPU
+) -> nn.Module:
     """A network with the same random weights every time: laid out as for our training, or as it is made."""
     if ours:
-        return build_model(replace(resolve("smoke", model=name, init="plain"), width=width), classes, CPU)
+        return build_model(replace(resolve("smoke", model=name, init="plain"), width=width), classes, device)
     torch.manual_seed(0)
-    return create_model(name, classes, width=width)
+    return create_model(name, classes, width=width).to(device)
 
 
-def half_precision(ours: bool) -> contextlib.AbstractContextManager:
+def half_precision(ours: bool, device: torch.device = CPU) -> contextlib.AbstractContextManager:
     """The context of a forward pass: half precision where the device is quick at it, or float32."""
-    return autocast(CPU) if ours else contextlib.nullcontext()
+    return autocast(device) if ours else contextlib.nullcontext()
 
 
 def training_step(
@@ -44,15 +46,18 @@ def training_step(
     compiled: bool = False,
     forward_in: Callable[[], contextlib.AbstractContextManager] | None = None,
 ) -> Callable[[], None]:
-    """A function that takes one step with AdamW on the same `batch` random images of `size` pixels.
+    """A function that takes one step with AdamW on the same `batch` random images of `size` pixels, where the model is.
 
     Ours has the fused optimiser and half precision, or the context `forward_in`; otherwise all is PyTorch's default.
+    On a GPU a step has ended when the GPU has.
     """
-    forward_in = forward_in or (lambda: half_precision(ours))
+    device = next(model.parameters()).device
+    forward_in = forward_in or (lambda: half_precision(ours, device))
     model.train()
     forward = torch.compile(model) if compiled else model
     optimiser = torch.optim.AdamW(model.parameters(), fused=ours or None)
-    images, targets = torch.randn(batch, 3, size, size), torch.randint(0, classes, (batch,))
+    images = torch.randn(batch, 3, size, size, device=device)
+    targets = torch.randint(0, classes, (batch,), device=device)
 
     def step() -> None:
         with forward_in():
@@ -60,6 +65,8 @@ def training_step(
         nn.functional.cross_entropy(scores.float(), targets).backward()
         optimiser.step()
         optimiser.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
 
     return step
 

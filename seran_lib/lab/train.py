@@ -103,6 +103,7 @@ def make_learner(
     Loss and weight decay are the recipe's; the label smoothing of a recipe is in the validation loss, too.
     """
     recipe = RECIPES[settings.recipe]
+    torch.backends.cudnn.benchmark = True  # a search for the quickest kernels pays: batches of a run have one shape
     model = build_model(settings, len(dataset.classes), device)
     if fit.recompute:
         recompute_blocks(model)
