@@ -24,6 +24,7 @@ from seran_lib.nets import list_models
 HEADINGS = {
     ("train_step", "training "): "Training, against {}",
     ("precision", "training "): "Training, against {}",
+    ("gpu", "training "): "Training, full networks, against {}",
     ("compiled", "training compiled "): "Training compiled, against {}",
     ("rivals", "training "): "Training, against {}",
     ("inference", "latency of "): "Latency of one image, against {}",

@@ -50,7 +50,7 @@ def main() -> int:
         pairs = {
             PLAIN: searching(loop, search=False),
             f"channels {'last' if grouped else 'first'}": searching(other, search=True),
-            "without cuDNN's search": searching(asked, search=False),
+            "no search by cuDNN": searching(asked, search=False),
         }
         times = medians(searching(ours, search=True), *pairs.values(), rounds=options.steps, warm_up=4)
         rates = [PAPER.batch / seconds for seconds in times]

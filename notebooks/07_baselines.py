@@ -202,9 +202,13 @@ show_table(pd.DataFrame.from_dict(rows, orient="index").rename_axis("hidden unit
 # %% [markdown]
 # ## What Table 1 would cost on a GPU
 #
-# Estimated, not measured: timm's published training rates on an RTX 3090, other cards by published factors, and our own
-# networks, for which no rate is published, by their activations. The factors are good to about 30 %. One seed, the
-# split of the paper, the epochs of the `paper` profile.
+# Estimated: timm's published training rates on an RTX 3090, other cards by published factors, and our own networks, for
+# which no rate is published, by their activations. The factors are good to about 30 %. One seed, the split of the
+# paper, the epochs of the `paper` profile.
+#
+# One thing here is measured. A GPU does what a CPU hands out, kernel by kernel, and a batch of 32 is soon done: an H100
+# spent most of each step waiting (`benchmarks/gpu.py`). What handing out takes goes with the number of weight tensors,
+# and no card is taken to be quicker than that. So the two fastest cards below are equally fast for most networks.
 
 # %%
 images = paper.FACTS["train_images"].value

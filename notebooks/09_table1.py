@@ -56,6 +56,7 @@ from seran_lib.lab import claims, grid, protocol, report, report_figures, stats,
 from seran_lib.lab.evidence import command
 from seran_lib.lab.figures import save, use_book_style
 from seran_lib.lab.notebook import finish, show_source, show_table
+from seran_lib.lab.profiles import FULL
 
 use_book_style()
 shown = report.shown_profile(profile)
@@ -243,7 +244,29 @@ save(figure, "fig09_cost")
 plt.show()
 
 # %% [markdown]
-# ## 9.8 From a number to its run
+# ## 9.8 Do small networks stand for the full ones?
+#
+# All of the above is from networks of a quarter of the width, on pictures of 96 pixels. The paper's are full, at 224
+# pixels, and need a GPU. Which of those have been run, on which set, with how many seeds? One seed gives no verdict by
+# the protocol, but it can be laid beside the paper and beside the small networks.
+
+# %%
+for full in FULL:
+    if not report.sets(full):
+        print(f"profile {full}: {verdicts.NOT_RUN}")
+    for name, runs in report.sets(full).items():
+        show_table(report.error_table(full, name, list(runs["model"].unique())).rename_axis(f"profile {full}, {name}"))
+        show_table(report.single_runs(full, name, protocol.CONTRASTS).rename_axis("McNemar's test"))
+
+# %%
+for ratios in report.full_size(shown).values():
+    show_table(ratios)
+
+# %% [markdown]
+# **How to read it.** Three columns for one ratio: the paper's, that of full networks and that of small ones. Where they
+# lie close together, the small networks tell what the full ones would. What is missing was not run.
+#
+# ## 9.9 From a number to its run
 #
 # Every dot is a row of `results/ledger.csv`. `results/README.md` lists them with links to the predictions and the
 # curve, the commit, and the command that repeats the run. For example:

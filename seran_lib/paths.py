@@ -12,6 +12,7 @@ NOTEBOOKS = ROOT / "notebooks"
 RUNS = Path(os.environ.get("SERAN_RUNS") or ROOT / "runs").resolve()
 RESULTS = ROOT / "results"
 FIGURES = ROOT / "figures"
+BENCHMARKS = ROOT / "benchmarks" / "results.csv"
 COLLECTIONS = Path(os.environ.get("SERAN_DATA") or ROOT / "data").resolve()
 CACHE = ROOT / "data" / "cache"
 ALA = "ala"  # said instead of a folder: what chapters 01 and 02 collect from the live atlas

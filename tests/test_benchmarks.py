@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = [path.stem for path in sorted(BENCHMARKS.glob("*.py")) if "__main__" in path.read_text(encoding="utf-8")]
@@ -31,6 +32,23 @@ def test_every_script_explains_itself(script, monkeypatch, capsys):
         runpy.run_path(str(BENCHMARKS / f"{script}.py"), run_name="__main__")
     assert ended.value.code == 0
     assert f"usage: {script}.py" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_its_benchmark_says_so_and_keeps_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gpu.py"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(BENCHMARKS / "gpu.py"), run_name="__main__")
+    assert ended.value.code == 1 and "no CUDA GPU" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_row_names_the_device_that_it_was_measured_on(tmp_path, monkeypatch):
+    import report
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "some card")
+    report.report("training a", "plain", "images/s", 10, 5, torch.device("cuda", 0))
+    assert pd.read_csv(tmp_path / "results.csv")["machine"].tolist() == ["some card"]
 
 
 def test_a_row_replaces_the_older_one_where_that_was(tmp_path):

@@ -15,6 +15,7 @@ from seran_lib.nets import create_model, describe
 from seran_lib.nets.describe import training_memory
 from seran_lib.nets.recompute import recompute_blocks
 from seran_lib.paper import FACTS
+from seran_lib.paths import BENCHMARKS
 from seran_lib.progress import progress_bar
 
 from . import ledger, profiles
@@ -25,9 +26,13 @@ from .recipes import RECIPES
 
 # Training images/s at 224 px with mixed precision on an RTX 3090 (timm's published benchmark, torch 1.12).
 RTX3090_IMAGES_PER_SECOND = {"resnet101": 748, "resnet152": 501, "se_resnet101": 590, "senet154": 175}
-# Other cards relative to it, good to about 30 %. V100 and A100: NVIDIA's published ResNet-50 training rates. T4: its
-# share of a V100 in NVIDIA's inference rates. H100: twice an A100 (Lambda's benchmarks). L4: 1.8 T4, inferred.
+# Other cards relative to it, good to about 30 %, and only as far as a card need not wait. V100 and A100: NVIDIA's
+# published ResNet-50 training rates. T4: its share of a V100 in NVIDIA's inference rates. H100: twice an A100 (Lambda's
+# benchmarks). L4: 1.8 T4, inferred.
 GPU_FACTORS = {"T4": 0.33, "L4": 0.6, "V100": 0.98, "A100": 2.05, "H100": 4.0}
+# Seconds of a training step for each of a network's weight tensors, which no GPU can undercut: the CPU hands out the
+# kernels one by one. Measured with one H100, in four networks 0.14 to 0.17 ms (benchmarks/gpu.py).
+DISPATCH = 0.15e-3
 # What users read off Colab as its usage rate; Google publishes none, and it has more than halved since 2024.
 COLAB_UNITS_PER_HOUR = {"T4": 1.2, "L4": 1.7, "A100": 5.4}
 UNITS_SOURCE = (
@@ -56,10 +61,18 @@ def estimated_rate(model: str) -> float:
     return RTX3090_IMAGES_PER_SECOND["resnet101"] * activations["resnet101"] / activations[model]
 
 
+@cache
+def handed_out_rate(model: str) -> float:
+    """Training images/s of a full network that a CPU can keep a GPU busy with, at the batch of the paper profile."""
+    with torch.device("meta"):
+        return profiles.PROFILES["paper"].batch / (DISPATCH * len(list(create_model(model).parameters())))
+
+
 def gpu_hours(model: str, images: int, epochs: int) -> pd.Series:
-    """Estimated hours of training per GPU type, at full width and 224 px, one seed."""
-    seconds = images * epochs / estimated_rate(model)
-    return pd.Series({gpu: round(seconds / factor / 3600, 2) for gpu, factor in GPU_FACTORS.items()}, name=model)
+    """Estimated hours of training per GPU type, at full width and 224 px, one seed, by itself on the card."""
+    rate, most = estimated_rate(model), handed_out_rate(model)
+    hours = {gpu: images * epochs / min(rate * factor, most) / 3600 for gpu, factor in GPU_FACTORS.items()}
+    return pd.Series(hours, name=model).round(2)
 
 
 def full_size(settings: Settings) -> bool:
@@ -81,15 +94,35 @@ def record_pace(settings: Settings, device_name: str, images_per_second: float) 
     write_json(settings.folder / PACE, content)
 
 
+def benchmarked_rates() -> list[dict[str, object]]:
+    """What benchmarks/gpu.py measured of the full networks, as rows of `measured_rates`."""
+    if not BENCHMARKS.exists():
+        return []
+    full, rows = profiles.PROFILES["paper"], pd.read_csv(BENCHMARKS)
+    rows = rows[rows["benchmark"] == "gpu"].drop_duplicates("what", keep="last")
+    return [
+        {
+            "utc": row.utc,
+            "model": row.what.removeprefix("training ").split(",")[0],
+            "width": full.width,
+            "size": full.size,
+            "device": row.machine,
+            "images_per_second": row.ours,
+            "origin": "measured by benchmarks/gpu.py",
+        }
+        for row in rows.itertuples()
+    ]
+
+
 def measured_rates(settings: Settings) -> pd.DataFrame:
     """Training rates measured on any device with the settings' model, width and size, from the oldest to the newest.
 
-    Columns: utc, model, width, size, device, images_per_second and origin, which says where. They come from the ledger
-    and from the paces of runs that are not finished yet.
+    Columns: utc, model, width, size, device, images_per_second and origin, which says where. They come from the
+    benchmarks, the ledger and the paces of runs that are not finished yet.
     """
     columns = ["utc", "model", "width", "size", "device", "images_per_second", "origin"]
     rows = ledger.read(settings.results)
-    found = rows.assign(origin="measured in run " + rows["run_id"].astype(str)).to_dict("records")
+    found = benchmarked_rates() + rows.assign(origin="measured in run " + rows["run_id"].astype(str)).to_dict("records")
     for path in {*profiles.RUNS.glob(f"*/{PACE}"), settings.folder / PACE}:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # no estimate is worth a run's failure
             pace = json.loads(path.read_text(encoding="utf-8"))
@@ -213,15 +246,15 @@ def hours_table(runs: Sequence[Settings], images: Images) -> tuple[pd.DataFrame,
     """Hours of training, a row a model and a column a device, one seed; and for every measured one where it is from.
 
     Full-size runs have a column for each GPU type of `GPU_FACTORS`; a rate measured on such a card replaces the
-    estimate. This device has a column where anything was measured on it, or nothing can be estimated; what is not
-    known is missing.
+    estimate, and of several the quickest, as some runs may have shared their card. This device has a column where
+    anything was measured on it, or nothing can be estimated; what is not known is missing.
     """
     this = device_name(pick_device())
     rows, origins = {}, []
     for run in runs:
         hours = dict(gpu_hours(run.model, images.train, run.epochs)) if full_size(run) else {this: float("nan")}
-        newest = measured_rates(run).drop_duplicates("device", keep="last")
-        for device, rate, origin in zip(newest["device"], newest["images_per_second"], newest["origin"], strict=True):
+        rates = measured_rates(run).sort_values("images_per_second").drop_duplicates("device", keep="last")
+        for device, rate, origin in zip(rates["device"], rates["images_per_second"], rates["origin"], strict=True):
             column = (_card(device) if full_size(run) else None) or device
             if column in hours or device == this:
                 hours[column] = images.train * run.epochs / rate / 3600
@@ -262,7 +295,9 @@ def assumptions(runs: Sequence[Settings], images: Images, needs: pd.DataFrame) -
         "hours, where not measured: timm's published training rates on an RTX 3090 (224 px, mixed precision), times a "
         f"factor: {', '.join(f'{gpu} {factor:g}' for gpu, factor in GPU_FACTORS.items())}; +-30 %. V100 and A100 from "
         "NVIDIA's published ResNet-50 training rates, T4 from its share of a V100 in inference, H100 as twice an A100 "
-        "(Lambda), L4 inferred."
+        "(Lambda), L4 inferred. "
+        f"Or, where that is slower, by what a CPU can hand out: {1000 * DISPATCH:g} ms a step for each weight tensor, "
+        "as measured beside an H100."
     )
     if scaled:
         lines.append(f"no published rate: {', '.join(scaled)}; ResNet-101's, scaled by activations.")

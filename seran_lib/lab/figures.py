@@ -5,6 +5,7 @@ Colours follow Okabe and Ito, "Color Universal Design", 2008, and stay apart for
 """
 
 import io
+import re
 from types import MappingProxyType
 
 import matplotlib as mpl
@@ -26,6 +27,7 @@ COLOURS = MappingProxyType(
         "faint": "#C9C9C9",
     }
 )
+RANDOM_NAME = re.compile(r"\b([impbh])[0-9a-f]{10}\b")
 # Inches. One width for all, so that the same point size looks the same from figure to figure.
 WIDE, TALL, SQUARE = (9.0, 4.2), (9.0, 6.0), (9.0, 7.4)
 
@@ -48,7 +50,6 @@ STYLE = MappingProxyType(
         "figure.figsize": WIDE,
         "figure.dpi": 100,
         "figure.constrained_layout.use": True,
-        "svg.hashsalt": "seran_lib",  # without it element ids differ from run to run
         "svg.fonttype": "path",
     }
 )
@@ -72,12 +73,20 @@ def save(figure: Figure, name: str) -> None:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as the text of an SVG file."""
+    """The figure as the text of an SVG file.
+
+    Date, version and matplotlib's random names of parts would change the file without changing the picture. The names
+    are replaced by numbers.
+    """
     buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": STYLE["svg.hashsalt"]}):
-        # A date or a version of matplotlib in the file would change it without changing the picture.
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue().decode()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return numbered(buffer.getvalue().decode())
+
+
+def numbered(text: str) -> str:
+    """An SVG file of matplotlib with its markers, paths and images called m0, p1, i2 in the order of their coming."""
+    names: dict[str, str] = {}
+    return RANDOM_NAME.sub(lambda found: names.setdefault(found[0], f"{found[1]}{len(names)}"), text)
 
 
 def show_pictures(figure: Figure) -> None:

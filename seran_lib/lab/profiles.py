@@ -60,6 +60,7 @@ PROFILES = {
         (*TABLE1, *TABLE2),
     ),
 }  # fmt: skip
+FULL = tuple(name for name, profile in PROFILES.items() if profile.width == 1)  # those of the paper's own networks
 PRETRAINED_SIZE = 192  # pixels at most: twice the profile's, because weights that are there need not be narrow
 
 

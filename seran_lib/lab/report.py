@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 import pandas as pd
+from scipy.stats import gmean
 
 from seran_lib.paths import RESULTS
 
 from . import grid, result_plots, stats, verdicts
+from .profiles import FULL
 from .protocol import CONTRASTS, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import FOLDER as UNKNOWNS
 from .unknowns import separation
@@ -149,6 +151,40 @@ def single_runs(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataF
         table.append([f"{result_plots.name(worse)} – {result_plots.name(better)}", points, *sides, len(seeds)])
     columns = ["contrast", "points, seed by seed", "first worse", "first better", "of seeds"]
     return pd.DataFrame(table, columns=columns).set_index("contrast")
+
+
+def full_size(profile: str) -> dict[str, pd.DataFrame]:
+    """Data set -> the ratios of errors that were run with the full networks, a row a contrast: in the paper, in each
+    profile of full networks, and in `profile`. With fewer than three seeds a ratio has no interval."""
+    tables = {}
+    for data in dict.fromkeys(data for full in FULL for data in sets(full)):
+        columns = {full: _ratios(full, data) for full in FULL}
+        shown = [c for c in CONTRASTS if any(c in ratios for ratios in columns.values())]
+        columns |= {profile: _ratios(profile, data)}
+        paper = {c: interval(*_bounds(verdicts.paper_ratio(c))) for c in shown}
+        cells = {"paper": paper} | {f"profile {name}": ratios for name, ratios in columns.items() if ratios}
+        table = pd.DataFrame(cells).reindex(shown).fillna("").rename(index=_ratio_name)
+        tables[data] = table.rename_axis(f"ratio of errors, {data}")
+    return tables
+
+
+def _ratios(profile: str, data: str) -> dict[Contrast, str]:
+    """The ratio of errors of every contrast that has a seed of both models, with its seeds in words."""
+    rows, found = verdicts.study_rows("tables", profile, data), {}
+    design = stats.block_design(rows)
+    for c in CONTRASTS:
+        seeds = stats.shared_seeds(rows, (c.worse, c.better))
+        if seeds >= SEEDS_NEEDED and design:
+            found[c] = f"{interval(*_bounds(design.ratio(c.worse, c.better)))}, {seeds} seeds"
+        elif seeds:
+            wrong = rows.pivot(index="seed", columns="model", values="wrong") + 0.5
+            ratio = gmean(wrong[c.worse] / wrong[c.better], nan_policy="omit")
+            found[c] = f"{ratio:.2f}, {seeds} seed{'s' if seeds > 1 else ''}"
+    return found
+
+
+def _bounds(ratio: stats.Ratio) -> tuple[float, float, float]:
+    return ratio.ratio, ratio.low, ratio.high
 
 
 def seeds_needed(profile: str, seeds: Sequence[int] = (2, 3, 5, 10)) -> pd.DataFrame:

@@ -15,15 +15,14 @@ from matplotlib import pyplot as plt
 
 from seran_lib import paper
 from seran_lib.nets import list_models
-from seran_lib.paths import FIGURES, RESULTS, ROOT
+from seran_lib.paths import BENCHMARKS, FIGURES, RESULTS, ROOT
 
 from . import beyond, claims, evidence, figures, grid, ledger, report, report_figures, verdicts
-from .profiles import PROFILES, TABLE1, TABLE2, profile_table
+from .profiles import FULL, PROFILES, TABLE1, TABLE2, profile_table
 from .protocol import BOTH
 
 README = ROOT / "README.md"
 PAPER_CSV = RESULTS / "paper.csv"
-BENCHMARKS = ROOT / "benchmarks" / "results.csv"
 
 
 def paper_csv() -> str:
@@ -77,6 +76,8 @@ def tables_block(profile: str) -> str:
         for data, first in rows.drop_duplicates("data").set_index("data").iterrows()
     )
     heading = f"Profile `{profile}`, {PROFILES[profile].epochs} epochs. {sets}."
+    if (claims.verdict_table(profile)["verdict"] == verdicts.NOT_RUN).all():
+        return "\n\n".join([heading, errors_block(profile)])
     summary = claims.summary(profile).rename_axis("claim").rename(columns={"says": "the paper says"}).fillna("")
     return "\n\n".join(
         [
@@ -111,9 +112,20 @@ def results_block(profile: str) -> str:
             "training, two side by side on two cores beside other work. Hours to go are of one core, at the median "
             "pace so far.",
             studies_block(grid.state(profile)),
-            *(["At the paper's own scale:", tables_block("paper")] if profile != "paper" else []),
+            *full_size_blocks(profile),
         ]
     )
+
+
+def full_size_blocks(profile: str) -> list[str]:
+    """The tables of the full networks, and how their ratios compare with the paper's and the profile's own."""
+    if profile in FULL:
+        return []
+    return [
+        "The full networks, at 224 pixels:",
+        *(tables_block(full) for full in FULL),
+        *(markdown(table.reset_index()) for table in report.full_size(profile).values()),
+    ]
 
 
 def ways_block(profile: str) -> str:

@@ -23,6 +23,7 @@ PUBLISHED = list(cost.RTX3090_IMAGES_PER_SECOND)  # their hours are estimated wi
 def nothing_measured_yet(tmp_path, monkeypatch):
     monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(profiles, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(cost, "BENCHMARKS", tmp_path / "results.csv")
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_a_rate_measured_on_a_card_replaces_its_estimate(full, monkeypatch):
     runs = [dataclasses.replace(full, model=model) for model in PUBLISHED]
     estimated, nothing = cost.hours_table(runs, images)
     assert nothing == [] and list(estimated) == list(cost.GPU_FACTORS) and list(estimated.index) == PUBLISHED
-    assert estimated.loc["senet154", "A100"] == pytest.approx(24_287 * 40 / (175 * 2.05) / 3600, abs=0.01)
+    assert estimated.loc["senet154", "V100"] == pytest.approx(24_287 * 40 / (175 * 0.98) / 3600, abs=0.01)
     older = dataclasses.replace(runs[0], seed=1)
     on("NVIDIA A100-SXM4-40GB", older, 10.0, monkeypatch, utc="2025-01-01T00:00:00Z")
     on("NVIDIA A100-SXM4-40GB", runs[0], 1000.0, monkeypatch)
@@ -151,6 +152,28 @@ def test_a_rate_measured_on_a_card_replaces_its_estimate(full, monkeypatch):
     assert origins == [f"{PUBLISHED[0]} on A100: measured over {cost.PACE_STEPS} steps in run {runs[0].run_id}"]
     changed = measured.ne(estimated)
     assert changed.sum().sum() == 1 and list(measured) == list(estimated)
+
+
+def test_a_fast_card_waits_for_the_cpu():
+    """A step of ResNet-101 hands out work for its 314 weight tensors, in 0.15 ms each, on whatever card."""
+    tensors = len(list(create_model("resnet101").parameters()))
+    hours = cost.gpu_hours("resnet101", 24_287, 40)
+    waiting = 24_287 * 40 / 32 * tensors * 0.15e-3 / 3600
+    assert hours["H100"] == hours["A100"] == pytest.approx(waiting, abs=0.01)
+    assert hours["T4"] == pytest.approx(24_287 * 40 / (748 * 0.33) / 3600, abs=0.01)
+
+
+def test_of_several_measured_rates_a_plan_takes_the_quickest(full, tmp_path, monkeypatch):
+    card = "NVIDIA H100 80GB HBM3"
+    row = {"benchmark": "gpu", "what": "training resnet101, 224 px, GPU", "ours": 500.0, "machine": card}
+    others = row | {"what": "training senet154, 224 px, GPU"}, row | {"benchmark": "rivals", "ours": 900.0}
+    pd.DataFrame([row, *others]).assign(utc="2026-01-01T00:00:00Z").to_csv(tmp_path / "results.csv")
+    on(card, full, 300.0, monkeypatch, utc="2026-02-01T00:00:00Z")  # beside other runs
+    measured, origins = cost.hours_table([full], cost.paper_images())
+    assert measured.loc["resnet101", "H100"] == pytest.approx(24_287 * 40 / 500 / 3600, abs=0.01)
+    assert origins == ["resnet101 on H100: measured by benchmarks/gpu.py"]
+    rates = cost.measured_rates(full)
+    assert rates["images_per_second"].tolist() == [500.0, 300.0] and rates.iloc[-1]["device"] == card
 
 
 def test_totals_are_sums_over_models_and_seeds():
