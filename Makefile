@@ -60,7 +60,7 @@ bench: $(READY)  ## speed as ratios, with a figure; run nothing else meanwhile (
 	$(BIN)/python -m seran_lib.lab.table
 
 table: $(READY)  ## rebuild from the ledger: the README's tables, results/README.md, figures of chapters 09 and 10
-	$(BIN)/python -m seran_lib.lab.table --profile $(if $(filter smoke,$(PROFILE)),laptop,$(PROFILE))
+	$(BIN)/python -m seran_lib.lab.table $(if $(filter-out smoke,$(PROFILE)),--profile $(PROFILE))
 
 figures: $(READY)  ## execute the chapters as committed, redraw figures/, then rebuild the tables
 	$(BIN)/python -m seran_lib.lab.pair

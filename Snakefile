@@ -1,11 +1,14 @@
 """The batch: train every model and seed, run every chapter, rebuild the tables.
 
-    snakemake --cores all --nolock --rerun-incomplete --config profile=laptop data=FOLDER seeds=0,1,2 models=seran_d
+    snakemake --cores all --nolock --rerun-incomplete --rerun-triggers mtime --config profile=laptop data=FOLDER
+
+With seeds=0,1,2 and models=seran_d,seran only those. Always with mtime: by its other triggers Snakemake would do
+finished runs again.
 
 With study=tables,wiring the runs are those of the studies in seran_lib/lab/protocol.py; seeds and models then choose
 among them. Finished runs are known by their predictions below results/ (of the smoke profile: below runs/smoke/) and
 their rows in the ledger there: delete a row, and just that run is done again. Where the folder holds other images than
-the ledger's, a run is due, too: the smoke profile's is done again, any other says how to keep both results.
+the ledger's, a run of the smoke profile is done again, and any other stops all, and says how to keep both results.
 A run that was interrupted resumes at its last checkpoint when the same command is given again, whatever was killed: two
 runs on one folder refuse each other by themselves, so that Snakemake's own locks, which outlive a killed Snakemake, are
 not needed.
@@ -14,14 +17,16 @@ One run takes one core, or a GPU and all cores; clusters/ has the settings for m
 
 import math
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
 
 from seran_lib.lab.cost import count_images, gpu_hours
-from seran_lib.lab.experiment import predictions_path, up_to_date
+from seran_lib.lab.experiment import other_images, predictions_path, recorded, up_to_date
 from seran_lib.lab.profiles import PROFILES, resolve, usual
 from seran_lib.lab.protocol import STUDIES
+from seran_lib.nets.pretrained import PRETRAINED
 from seran_lib.paths import ALA, NOTEBOOKS, RUNS
 
 os.environ["SERAN_SNAKEMAKE"] = str(os.getpid())  # a run stops when this process, which started it, is gone
@@ -52,12 +57,16 @@ else:
         for seed in SEEDS or [0]
         for model in MODELS or PROFILES[PROFILE].grid
     ]
+for name, wanted in (("model", MODELS), ("seed", SEEDS)):
+    if unknown := set(wanted) - {getattr(settings, name) for settings in TRAININGS}:
+        raise ValueError(f"no run has the {name} {', '.join(map(str, unknown))}: leave it out, or choose another study")
 BY_ID = {settings.run_id: settings for settings in TRAININGS}
 RESULTS = TRAININGS[0].results
 CHAPTERS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
 BOOK = RUNS / "book" / "-".join([PROFILE, TRAININGS[0].data_name])
-RUN = f"{sys.executable} -m seran_lib.lab.run"
-PARCELS = f"{sys.executable} -m seran_lib.lab.parcel"
+PYTHON = shlex.quote(sys.executable)
+RUN = f"{PYTHON} -m seran_lib.lab.run"
+PARCELS = f"{PYTHON} -m seran_lib.lab.parcel"
 CORES = 1024  # more than there are: Snakemake cuts it down to the machine's, and clusters/ names its own number
 GPU = PROFILES[PROFILE].width == 1  # the full networks; the narrow ones are made for CPUs
 STORED = workflow.storage_settings.default_storage_provider is not None  # a bucket, and no shared file system
@@ -65,6 +74,8 @@ PREDICTIONS = RESULTS / "predictions" / "{run_id}.csv.gz"
 PARCEL = "parcels/{run_id}.zip"  # how a run comes home through a bucket
 FINISHED = [local(predictions_path(settings)) for settings in BY_ID.values()]  # local: not in the bucket
 OUTDATED = BY_ID.keys() - up_to_date(BY_ID.values())
+if PROFILE != "smoke" and (refused := [run_id for run_id in sorted(OUTDATED) if len(recorded(BY_ID[run_id]))]):
+    raise ValueError(other_images(refused[0], BY_ID[refused[0]]))  # before Snakemake removes what it takes for stale
 for run_id in OUTDATED:  # predictions without such a row in the ledger are older than anything (0 would be no time)
     if predictions_path(BY_ID[run_id]).exists():
         os.utime(predictions_path(BY_ID[run_id]), (1, 1))
@@ -92,9 +103,9 @@ def minutes(wildcards):
 
     Half as much again as the estimate for the slowest GPU, and an hour for what comes before and after.
     """
-    if not GPU:
-        return 120
     settings = BY_ID[wildcards.run_id]
+    if not GPU or settings.model in PRETRAINED:
+        return 120
     return math.ceil(60 + 1.5 * 60 * gpu_hours(settings.model, count_images(settings).train, settings.epochs).max())
 
 
@@ -108,7 +119,7 @@ rule book:
         FINISHED,
         [local(BOOK / f"{chapter}.done") for chapter in CHAPTERS],
     shell:
-        f"{sys.executable} -m seran_lib.lab.table --profile {'laptop' if PROFILE == 'smoke' else PROFILE}"
+        f"{PYTHON} -m seran_lib.lab.table{'' if PROFILE == 'smoke' else f' --profile {PROFILE}'}"
 
 
 rule trainings:
@@ -122,7 +133,7 @@ rule train:
     output:
         PARCEL if STORED else PREDICTIONS,
     wildcard_constraints:
-        run_id="|".join(BY_ID),
+        run_id="|".join(map(re.escape, BY_ID)),
     threads: CORES if GPU else 1  # of small networks, as many side by side as there are cores is the quickest
     resources:
         gpu=int(GPU),
@@ -133,7 +144,7 @@ rule train:
         choices=lambda wildcards: choices(BY_ID[wildcards.run_id]),
     shell:
         f"{RUN} 08_train_one {{params.arguments}} {{params.choices}}"
-        + (f" && {PARCELS} pack {RESULTS} {{wildcards.run_id}} {{output}}" if STORED else "")
+        + (f" && {PARCELS} pack {shlex.quote(str(RESULTS))} {{wildcards.run_id}} {{output}}" if STORED else "")
 
 
 if STORED:
@@ -144,9 +155,9 @@ if STORED:
         output:
             local(PREDICTIONS),
         wildcard_constraints:
-            run_id="|".join(BY_ID),
+            run_id="|".join(map(re.escape, BY_ID)),
         shell:
-            f"{PARCELS} unpack {RESULTS} {{input}}"
+            f"{PARCELS} unpack {shlex.quote(str(RESULTS))} {{input}}"
 
 
 def collected_first(wildcards):

@@ -19,8 +19,8 @@
 #
 # In 2019 Park, Tuxworth and Zhou put two ideas of their time into one network, squeeze-and-excitation and residual
 # attention, and trained it on photographs of 123 species from the Atlas of Living Australia. They called it SERAN.
-# The paper came without code, data or a layout. This book rebuilds all three, trains them, and asks of every number
-# whether it holds.
+# The paper came without code, data or a layout. This book rebuilds the networks, shows how such data are collected,
+# trains on other photographs, and asks of every number whether it holds.
 #
 # It is written for four people. The *reader* reads from top to bottom and runs any cell on a laptop. The *batch user*
 # runs everything headlessly on a GPU and loses nothing when the machine goes away. The *teacher* finds exercises, real
@@ -122,7 +122,7 @@ print(f"surest of {guess}, with probability {scores.max():.2f}; the truth is {si
 
 # %% [markdown]
 # With random weights the answer means nothing. Chapter 08 trains this network on the drawn insects in about a minute,
-# and on real photographs in some minutes more.
+# and a wider one on real photographs in minutes to two hours.
 
 # %% [markdown]
 # ## How to run it
@@ -130,7 +130,7 @@ print(f"surest of {guess}, with probability {scores.max():.2f}; the truth is {si
 # - **Read.** Every chapter is stored with its results.
 # - **Run all.** Open a chapter in JupyterLab (`make lab`) and run it: the `smoke` profile needs no data and no GPU.
 # - **Batch.** `make book` runs everything headlessly. With photographs and another profile the same command trains
-#   the paper's networks: `make book PROFILE=laptop DATA=folder`.
+#   the paper's networks, at a quarter of their width: `make book PROFILE=laptop DATA=folder`.
 #
 # What a profile is:
 
@@ -170,14 +170,15 @@ runs[columns] if len(runs) else print("no run yet")
 #
 # 1. Look at the first row: in which trait do the sisters differ? How sure are you?
 # 2. Why would a network trained on collection sheets do badly in the field?
-# 3. How many test photographs would you need to tell an error of 13 % from one of 14 %? (Chapter 03 answers.)
+# 3. How many test photographs would you need to tell an error of 13 % from one of 14 %? (Chapter 03 has the
+#    tool: `stats.resolvable_difference`.)
 # 4. Which of the four readers are you, and which chapter will you open next?
 # 5. Why does the `smoke` profile leave no row in the ledger?
 #
 # ## Exercise
 #
 # Draw two sister species ten times each with `draw_insect` and let a friend sort the pictures. What error does a person
-# make? Keep the number for chapter 08.
+# make? Lay it beside the network's in chapter 08.
 
 # %%
 finish("00_start_here")

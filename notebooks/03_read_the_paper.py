@@ -21,8 +21,8 @@
 # and held against its neighbours. At the end of this chapter you will have
 #
 # - the paper's facts as data, each with its section,
-# - the rule by which the data set was split, found from three printed totals,
-# - the number of test images, found from fourteen printed percentages,
+# - a rule by which the data set may have been split, inferred from three printed totals,
+# - the number of test images, inferred from fourteen printed percentages,
 # - an interval around every error rate, and a map of which models the test set can tell apart,
 # - a list of what the paper does not say, which is what later chapters have to choose.
 #
@@ -53,6 +53,7 @@ import numpy as np
 import pandas as pd
 import timm
 import torch
+from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
 from seran_lib import paper
@@ -100,8 +101,8 @@ print(
 # %% [markdown]
 # The sums hold. One fact stays odd: 77 of the 200 most recorded species are gone, yet only 264 images were taken out,
 # fewer than four for each species lost. Either many of the 200 gave hardly any picture, or their records were filed
-# under another species. Section 2 orders the species by *occurrences*, not by images, which fits the first reading.
-# Chapter 1 had to choose which occurrences count.
+# under another species. Section 2 sorts by "the number of occurrences where the species have images". If that means all
+# occurrences, it fits the first reading. Chapter 1 had to choose which occurrences count.
 
 # %% [markdown]
 # ## 3.2 The text against the tables
@@ -308,8 +309,8 @@ save(fig, "fig03_intervals")
 
 # %% [markdown]
 # **What to notice.** The intervals are 1.9 to 2.5 points wide. SERAN-D and SENet-154 overlap almost entirely. The two
-# plain ResNets stand far off, and the *deeper* one is worse. That is no sign that depth harms. It is what a training
-# too short for a deep plain network looks like, and the paper says so itself. Chapter 7 has the baselines.
+# plain ResNets stand far off, and the *deeper* one is worse. That need not mean that depth harms. It may be a training
+# too short for a deep plain network, as the paper supposes. Chapter 7 has the baselines.
 #
 # These intervals cover the choice of test images only. Each cell of the table is one training run, and another seed
 # would move it further. How far, only repeated runs can show (chapter 9).
@@ -369,7 +370,8 @@ save(fig, "fig03_pairs")
 
 # %% tags=["nbval-check-output"]
 gap = wrong.top1["seran_d"] - wrong.top1["senet154"]
-print(f"McNemar would find {gap} images significant only if at most {int((gap / 1.96) ** 2)} images decided them")
+most = max(n for n in range(gap, 10 * gap, 2) if binomtest((n + gap) // 2, n).pvalue < 0.05)
+print(f"McNemar would find {gap} images significant only if at most {most} images decided them")
 share = wrong.top1["seran_d"] / n_test
 for name, discordance in (
     ("separate sets", None),
@@ -380,8 +382,8 @@ for name, discordance in (
     print(f"{name:26s} just significant {found[0]:.2f} points, found in 4 of 5 studies {found[1]:.2f} points")
 
 # %% [markdown]
-# Two networks that each fail on nearly 700 images would have to agree, right or wrong, on all but 43 of 5,118. That is
-# not to be expected of two different networks. But pairing is worth having: it can halve the difference that is found.
+# Two networks that each fail on nearly 700 images would have to agree, right or wrong, on all but so few. That is not to
+# be expected of two different networks. But pairing is worth having: it can halve the difference that is found.
 # This is why this book keeps the answer for every image of every run.
 #
 # ## 3.7 Validation against test
@@ -434,9 +436,9 @@ for classes in (fact["species_kept"], 1000):
     print(f"{classes:4d} classes: SENet-154 {size:.1f} M, SERAN-D {seran_d:.1f} M, SERAN {seran:.1f} M")
 
 # %% [markdown]
-# One attention module and six SE modules hold 28.7 million weights. That is a strong clue to where in the network they
-# sit, because a module of the last stage is many times larger than one of the first. Chapter 6 uses these gaps
-# to choose among the layouts that Figure 2 allows.
+# By the paper's count one attention module and six SE modules hold 28.7 million weights. That is a clue to where in the
+# network they sit, because a module of the last stage is many times larger than one of the first. Chapter 6 uses these
+# gaps to search a family of layouts.
 #
 # ## 3.10 What the paper does not say
 
@@ -453,10 +455,11 @@ show_table(pd.DataFrame([vars(oddity) for oddity in paper.ODDITIES]).set_index("
 # %% [markdown]
 # ## What we saw
 #
-# - The split was floor(0.15 n) of each species for validation and again for test. None of five other rules fits.
+# - Of six rules of splitting only one fits the printed totals: floor(0.15 n) of each species for validation and again
+#   for test.
 # - The printed test rates fit 5,118 images, not 5,119. The printed validation rates fit 5,119 with two slips.
 # - The gains of SERAN-D over its two parents are larger than the test set's noise. Its tie with SENet-154 is a tie.
-# - SERAN is behind SERAN-D by 1.70 points on test, at the edge of what can be resolved (Holm p = 0.04).
+# - SERAN is behind SERAN-D by 1.70 points on test, at the edge of what can be resolved.
 # - One sentence about SE compares the wrong two rows and makes SE look less important than Table 2 does.
 #
 # ## Where we differ from the paper
@@ -488,7 +491,7 @@ low, high = n_test, 100 * n_test
 while high - low > 1:
     middle = (low + high) // 2
     low, high = (middle, high) if stats.resolvable_difference(middle, share) > target else (low, middle)
-print(f"about {high:,} test images, {high / total:.0f} times the whole data set")
+print(f"about {high:,} test images for each of the two networks, {high / total:.0f} times the whole data set")
 
 # %%
 finish("03_read_the_paper")

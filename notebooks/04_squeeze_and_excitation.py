@@ -148,7 +148,7 @@ print(f"the mean wins where the mark covers {area[mean_wins.index(True)]:.0f} % 
 
 # %% [markdown]
 # A maximum finds the small mark, because one strong answer is enough. A mean is the better witness of what fills the
-# picture: noise cancels in it. The block of the paper has the mean only. Later designs (CBAM, ECCV 2018) feed both.
+# picture: noise cancels in it. The block as published has the mean only, and the paper names no other. Later designs (CBAM, ECCV 2018) feed both.
 
 # %% [markdown]
 # ## The block it sits in
@@ -263,8 +263,8 @@ table.round(2)
 
 # %% [markdown]
 # What does a large reduction take away? All $C$ gates of an image are computed from the $C/r$ numbers in the middle.
-# Before the sigmoid, the gates of any number of images span no more than $C/r$ directions: channels are switched in
-# groups.
+# Before the sigmoid, the gates of any number of images span no more than $C/r$ directions: they can not be set
+# independently of each other.
 
 # %% tags=["nbval-check-output"]
 with torch.no_grad():
@@ -279,7 +279,7 @@ print(f"500 images, 64 gates each: {rank} directions")
 # With random weights the sigmoid sees numbers around zero, so the gates lie around a half: an untrained SE block halves
 # what its residual block has to say. A network of such blocks starts more quietly than a plain residual network. That
 # alone may help when epochs are few, before any gate has learnt anything; the ledger's runs with `init="zero"`, where
-# all residual blocks start silent, tell the two effects apart.
+# all residual blocks start silent, take this difference away; section 10.3 says what they can tell.
 #
 # We look at SERAN-D without attention, so that SE is alone. All validation images go through as one batch, and batch
 # normalisation uses the statistics of that batch, before training and after.
@@ -313,7 +313,7 @@ assert abs(values.mean() - 0.5) < 0.05 and near > 0.8
 # %% [markdown]
 # ## The same gates after a few steps of training
 #
-# Now the network starts with silent residual branches (`init="zero"`, chapter 08). Then $F(x) = 0$, the squeeze is zero
+# Now the network starts with silent residual branches (`init="zero"`, section 9.6). Then $F(x) = 0$, the squeeze is zero
 # for every picture, and no gate depends on the picture at all. Whatever they tell afterwards has come by training.
 
 # %%
@@ -374,10 +374,14 @@ pairs = np.triu(np.ones((len(group), len(group)), dtype=bool), 1)
 distance = torch.cdist(by_species, by_species).numpy()
 for kind, chosen in (("sisters", group[:, None] == group), ("strangers", group[:, None] != group)):
     if (pairs & chosen).any():
-        print(f"{kind}: {(pairs & chosen).sum()} pairs, mean distance {distance[pairs & chosen].mean():.2f}")
+        apart = distance[pairs & chosen]
+        print(
+            f"{kind}: {len(apart)} pairs, {apart.min():.2f} to {apart.max():.2f} apart, {apart.mean():.2f} in the mean"
+        )
 
 # %% [markdown]
-# On the drawn insects sixty steps teach the gates the genera. They say little yet about sisters.
+# On the drawn insects sixty steps do not teach the gates every species. They tell one genus from the others, and those
+# others hardly better from each other than sisters: see how near the nearest strangers are.
 
 # %% [markdown]
 # ## Where in the network do gates tell species apart?
@@ -445,7 +449,8 @@ by.agg({"blocks": "sum", "hidden units": "sum", "live units": "sum", "between sp
 # A dead block explains its own stillness. Early blocks that live move little too, but with a unit or two they have
 # little to move by: whether for want of use or of units, this small experiment cannot tell.
 #
-# Gates of the last stage do move, and for the most part with the species. For comparison: pictures sorted at random
+# Gates of the last stage do move, and for the most part with the species, that is with what parts one genus from the
+# rest. For comparison: pictures sorted at random
 # into $k$ heaps would put $(k-1)/(n-1)$ of the variance between heaps, and random weights should do little better.
 
 # %%
@@ -458,9 +463,10 @@ assert late["share, %"] > 1.5 * chance
 assert late["between species"] > 2 * table["between species"][stages == 1].mean()
 
 # %% [markdown]
-# The authors of SE found the same order in their ImageNet network: early gates serve all classes, late gates depend on
-# the class. Three warnings. Theirs is wide, and ours is so narrow that few or dead hidden units alone could give this
-# order. A gate that follows the species may follow its flower or its background: chapter 11 looks into that. And a
+# The authors of SE found part of this in their ImageNet network: early gates serve all classes, deeper ones depend on
+# the class. But in the last two blocks of theirs gates were mostly open, or moved alike for all classes, where ours
+# depend on the picture most. Three warnings. Theirs is wide, and ours is so narrow that few or dead hidden units alone
+# could give this order. A gate that follows the species may follow its flower or its background: chapter 11 looks into that. And a
 # network that classifies must tell species apart somewhere, with SE or without. Whether SE *helps* is measured by
 # leaving it out (chapter 10).
 
@@ -472,13 +478,16 @@ assert late["between species"] > 2 * table["between species"][stages == 1].mean(
 # - It costs between a ninth and an eighth of a residual block's weights and far less than one per cent of its
 #   multiplications. The reduction sets the price, and how independent the gates are.
 # - Untrained gates stand near one half: SE changes how a network *starts*, not only what it can learn.
-# - After a short training late gates depend on the species, and early ones hardly move. At this width, few and dead
-#   hidden units may be the reason.
+# - After a short training late gates tell one genus from the others, and early ones hardly move. At this width, few
+#   and dead hidden units may be the reason.
 #
 # ## Where we differ from the paper
 #
-# - The paper does not print the reduction. We use 16, the value of the publication it cites; chapter 06 shows that the
-#   quoted parameter counts are compatible with it, if unused weights were counted.
+# - The paper does not print the reduction. We use 16, the value of the publication it cites; in chapter 06 the
+#   quoted parameter counts are compatible with it; with the attention module as published, only if unused weights were
+#   counted.
+# - The paper does not say in which order a block normalises and convolves. We take that of its reference [21],
+#   normalisation first; SE-ResNet-101 has the older order.
 # - The paper says that SE helps to tell similar species apart. It shows no gates; the measure above is ours.
 #
 # ## Questions

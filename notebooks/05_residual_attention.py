@@ -72,7 +72,7 @@ settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
 # ## Trunk and mask
 #
 # The *trunk* $T$ is what the network would compute anyway: $t$ residual blocks. The *mask* $M$ comes from the same
-# input by another way. *Bottom-up*, it is pooled several times, so that a single position sees the whole insect.
+# input by another way. *Bottom-up*, it is pooled several times, so that a single position sees much of the picture.
 # *Top-down*, it is enlarged again, and at each level a *lateral connection* brings back the detail of the way down. A
 # sigmoid puts it between 0 and 1. The module returns $(1 + M) \cdot T$, with $p$ residual blocks before and after.
 
@@ -95,7 +95,7 @@ for depth, r in product((1, 2, 3), (1, 2)):
 # ## How deep a mask goes
 #
 # Each mask ends at 1/32 of the image, whatever stage it is in: three poolings in stage 1, two in stage 2, one in stage
-# 3. So all masks see the whole insect. We watch them at 224 pixels.
+# 3. So a position at the bottom sees much of the picture, and one in the middle all of it. We watch them at 224 pixels.
 
 # %% tags=["nbval-check-output"]
 STAGES = {1: (3, 56), 2: (2, 28), 3: (1, 14)}  # stage: poolings, side of its feature map at 224 px
@@ -203,8 +203,9 @@ print(f"{count_parameters(ours):,} weights in both")
 # ## A proof by activations
 #
 # If the mask branch hands up nothing at all, what does the mask head still receive? In the authors' network: nothing.
-# In the port: exactly the trunk. A mask that sees the very features it is about to weigh needs no bottom-up top-down
-# way.
+# In the port: exactly the trunk. A mask that sees the very features it is about to weigh may do without the bottom-up
+# top-down way. (This shows what the two wirings of this library do. That the ports have the second was read in their
+# sources.)
 
 
 # %%
@@ -441,7 +442,7 @@ plt.show()
 # ## What we saw
 #
 # - The module weighs its trunk by $1 + M$. Stacked, the mask alone forgets the input; $1 + M$ keeps it.
-# - Every mask sees the whole picture, because it pools down to 1/32 in every stage.
+# - Every mask goes down to 1/32 of the picture, whatever its stage, so that a position there sees much of it.
 # - The common ports leak the trunk into the mask head and count the down-feature twice. Weights are equal in number,
 #   outputs are not. A count can not reveal it, a look at activations does.
 # - A maximum carries a small mark down to the bottom of the mask, an average fades it.
@@ -477,8 +478,9 @@ with torch.no_grad():
         module.eval()(x)
         for hook in hooks:
             hook.remove()
-        print(f"{name:5s} head receives {heads[0].abs().mean():.2f} on average: the lateral connections still speak")
+        print(f"{name:5s} head receives {heads[0].abs().mean():.2f} on average")
         assert heads[0].any()
+print("paper: the lateral connections still speak; port: they do, and so do trunk and down-feature directly")
 
 # %%
 finish("05_residual_attention")

@@ -260,15 +260,15 @@ show_table(pd.DataFrame.from_dict(rows, orient="index").astype(str))
 # %% [markdown]
 # ## What we saw
 #
-# - The rivals have exactly the sizes of the released networks.
+# - Four of the six rivals were checked, and have exactly the sizes of the released networks.
 # - SERAN-D computes more than ResNet-101 and less than SENet-154; in weights it lies near Attention-92, in activations
 #   near SENet-154. None of these says how long it trains.
 # - SE adds weights and hardly any compute; attention adds both.
 #
 # ## Where we differ from the paper
 #
-# - The paper names "SE-Resnet-101 and RAN, both re-implemented". Ours are timm's and our own; the details of theirs are
-#   unknown.
+# - The paper has its own implementations of SE-ResNet-101 and Attention-92. Ours are timm's and our own; the details of
+#   theirs are unknown.
 # - All networks share one classifier: mean pooling, dropout, one linear layer. In fast.ai version 1 the usual head was
 #   larger. The paper does not say.
 #
@@ -282,8 +282,8 @@ show_table(pd.DataFrame.from_dict(rows, orient="index").astype(str))
 #
 # ## Exercise
 #
-# Find the width at which SENet-154 costs as much as SERAN-D at full width. Would a comparison at equal cost be fairer
-# than one at equal width?
+# Which of the widths 1, 1/2, 1/4 and 1/8 brings SENet-154 nearest to SERAN-D at full width, by each of the three costs?
+# Would a comparison at equal cost be fairer than one at equal width?
 
 # %%
 finish("07_baselines")

@@ -21,7 +21,7 @@
 # This chapter trains one model from its first random weights to one row of the results ledger. The batch runs of this
 # book are this very notebook, executed headlessly once per model and seed. At the end you will have
 #
-# - every setting of the run on one page, and which of them the paper states,
+# - the settings of the run on one page, and which of them the paper states,
 # - a look at what the network is shown,
 # - a training that resumes after any interruption,
 # - its error on images it never saw, with an interval, and the pairs of species it confuses.
@@ -59,6 +59,7 @@ from seran_lib.data.augment import augment
 from seran_lib.lab import plots, stats, train
 from seran_lib.lab.cost import settings_table
 from seran_lib.lab.dataset import open_dataset
+from seran_lib.lab.evaluate import read_predictions
 from seran_lib.lab.experiment import curve_path, predictions_path, run
 from seran_lib.lab.figures import COLOURS, WIDE, show_pictures, use_book_style
 from seran_lib.lab.memory import Fit
@@ -93,7 +94,8 @@ show_table(settings_table(settings, dataset.count("train")))
 # %% [markdown]
 # The paper states the optimiser (AdamW), its weight decay, a learning rate of 5e-4, batch normalisation, dropout and
 # the library, fast.ai version 1. It does not state the number of epochs, the batch, the dropout rate or the schedule.
-# What is missing is taken from the defaults of fast.ai version 1, and listed in `DEVIATIONS.md`.
+# Schedule, betas and the strength of the augmentation are the defaults of fast.ai version 1; epochs, batch, dropout and
+# classifier are our choice. All are listed in `DEVIATIONS.md`.
 
 # %% [markdown]
 # ## The images, and who may learn from them
@@ -113,7 +115,7 @@ plt.show()
 #
 # The paper names its augmentation: random cropping or padding, a horizontal or vertical flip, lighting, zoom,
 # normalisation. All of it happens on the training device, a batch at a time, and the geometry is a single affine map,
-# so that pixels are resampled only once.
+# so that augmentation resamples pixels only once.
 
 # %%
 show_source(augment)
@@ -125,7 +127,8 @@ show_pictures(plots.picture_grid(images[:12], [dataset.classes[target] for targe
 
 # %% [markdown]
 # The order of the images and every random number of the augmentation follow from (seed, epoch, image). So an epoch
-# can be repeated exactly, whatever happened before it. The validation images are only resized:
+# can be repeated exactly, whatever happened before it. The validation images are only cut to their central square
+# and resized:
 
 # %%
 images, targets = next(iter(loaders.valid))
@@ -195,12 +198,12 @@ pd.Series({name: round(row[name], 2) for name in measures}, name=row["model"]).t
 # taken for whom. Sister species should lead this list, if the network sees what a naturalist sees.
 
 # %%
-predictions = pd.read_csv(predictions_path(settings))
+predictions = read_predictions(predictions_path(settings))
 plots.plot_confusions(predictions)
 plt.show()
 
 # %% [markdown]
-# And the mistakes the network was surest of. Some of them are faults of the data set.
+# And the mistakes the network was surest of. On photographs some of them may be faults of the data set.
 
 # %%
 wrong = predictions[predictions["label"] != predictions["predicted"]].nlargest(6, "probability")
@@ -215,15 +218,20 @@ if len(wrong):
 #
 # - One function call, `run(settings, dataset)`, goes from random weights to a ledger row, and the row says with what
 #   code, data, settings and device.
-# - A run that is interrupted loses ten minutes at most, and no epoch.
+# - The state of a run is kept after every epoch and every ten minutes within one. This chapter interrupts nothing;
+#   `tests/lab/test_batch.py` does, at random moments.
 # - In `smoke` the numbers only show that everything works. They are kept out of the results ledger for that reason.
 #
 # ## Where we differ from the paper
 #
-# - The paper does not name its number of epochs, batch, schedule or dropout rate; ours are in the table above.
-# - Images of one animal are never split between training and test. The paper split at random by image.
+# - The paper does not name its number of epochs, batch, schedule or dropout rate; ours are above and in
+#   `DEVIATIONS.md`.
+# - The paper's learning rate is an initial one. Ours is the highest of one cycle, and larger in the profiles of narrow
+#   networks; `paper` and `colab` have the paper's number.
+# - Images of one animal are never split between training and test. The paper split each species at random and mentions
+#   no groups.
 # - We train in half precision (bfloat16, or float16 with loss scaling on older GPUs), except on CPUs that only emulate
-#   it; the paper's GPU could not.
+#   it. The paper does not state its precision; its GPU could compute in float16, but had no tensor cores.
 #
 # ## Questions
 #
@@ -235,8 +243,9 @@ if len(wrong):
 #
 # ## Exercise
 #
-# Run this chapter again with `seed = 1`. By how many test images do the two runs differ? Compare that with the
-# interval above, and say which of the two is the larger uncertainty.
+# Run this chapter again with `seed = 1`. It brings another split, too. By how many points do the two errors differ, and
+# would one and the same network differ as much on two sets of test images of this size? Why can two such runs not tell
+# what training adds?
 
 # %%
 finish("08_train_one")

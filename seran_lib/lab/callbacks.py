@@ -72,9 +72,9 @@ class StepSeed(Callback):
 class HalfPrecision(MixedPrecision):
     """fastai's mixed precision for the CPU as well, in `evaluate.precision`, where that is float16 with loss scaling.
 
-    The forward pass is in that precision; loss and gradients are in float32. Hooks on the network begin and end it,
-    rather than fastai's steps: so it ends with a forward pass that fails, too, and can not go on in a notebook's
-    kernel, where torch would then compute with old copies of the weights.
+    The forward pass is in that precision; loss and gradients are in float32. The network's own `forward` begins and
+    ends it, rather than fastai's steps: so it ends with a forward pass that fails or is interrupted, too, and can not
+    go on in a notebook's kernel, where torch would then compute with old copies of the weights.
     """
 
     def __init__(self, device: torch.device):
@@ -83,29 +83,25 @@ class HalfPrecision(MixedPrecision):
 
     def before_fit(self) -> None:
         self.learn.scaler, self.scales = GradScaler(self.device.type, enabled=precision(self.device) == "fp16"), []
+        self.network, plain = self.learn.model, self.learn.model.forward
 
-        def enter(*_: object) -> None:
-            self.autocast = autocast(self.device)
-            self.autocast.__enter__()
+        def forward(*inputs: torch.Tensor) -> torch.Tensor:
+            with autocast(self.device):
+                return plain(*inputs)
 
-        def leave(*_: object) -> None:
-            self.autocast.__exit__(None, None, None)
-
-        model = self.learn.model
-        self.hooks = [model.register_forward_pre_hook(enter), model.register_forward_hook(leave, always_call=True)]
+        self.network.forward = forward
 
     def before_batch(self) -> None:
-        """The hooks do it."""
+        """The network does it."""
 
     def after_pred(self) -> None:
         self.learn.pred = to_float(self.pred)
 
     def after_loss(self) -> None:
-        """The hooks did it."""
+        """The network did it."""
 
     def after_fit(self) -> None:
-        for hook in self.hooks:
-            hook.remove()
+        del self.network.forward  # what is left is its class's
 
 
 class StepSchedule(ParamScheduler):
@@ -156,12 +152,13 @@ class EpochLog(Callback):
     """Keep one row an epoch and print it; on a terminal, show a bar while the epoch runs.
 
     fastai announces the epochs that a resumed run skips as well; they have their row already. `begun` is what an
-    interrupted epoch had come to: the sum of its losses, and seconds.
+    interrupted epoch had come to: the sum of its losses, and seconds. A row names precision and device, as a run may go
+    on with others than it began with.
     """
 
     order = 55  # after fastai's Recorder
 
-    def __init__(self, rows: list[dict[str, float]], begun: dict[str, torch.Tensor | float]):
+    def __init__(self, rows: list[dict[str, float | str]], begun: dict[str, float]):
         self.rows, self.begun = rows, begun
 
     def before_epoch(self) -> None:
@@ -206,7 +203,9 @@ class EpochLog(Callback):
             "seconds": self.seconds,
             "images_per_second": loader.steps * loader.batch / self.train_seconds,
         }
-        self.rows.append({name: round(value, 5) for name, value in row.items()})
+        device = self.dls.device
+        where = {"precision": precision(device), "device": device_name(device)}
+        self.rows.append({name: round(value, 5) for name, value in row.items()} | where)
         say(
             f"epoch {row['epoch']:3d}/{self.n_epoch}  loss {self.train_loss:.3f} (validation {valid_loss:.3f})  "
             f"error {row['valid_top1_error']:.2f} %  top-5 {row['valid_top5_error']:.2f} %"
@@ -280,8 +279,9 @@ class KeepState(Callback):
             return
         loader = self.dls.train
         step, rest = divmod(self.iter + 1, loader.pieces)
-        if rest == 0 and step < loader.steps:
-            self.save(self.epoch, step, {"loss": self.log.total_loss, "seconds": self.log.seconds})
+        loss = float(self.log.total_loss)
+        if rest == 0 and step < loader.steps and math.isfinite(loss):  # else FiniteLoss is about to stop the run
+            self.save(self.epoch, step, {"loss": loss, "seconds": self.log.seconds})
 
     def after_epoch(self) -> None:
         if self.epoch < self.epochs_done:  # skipped on resuming
@@ -301,7 +301,7 @@ class KeepState(Callback):
             write_atomically(self.settings.folder / BEST, lambda stream: stream.write(weights))
         self.save(self.epoch + 1, 0, {})
 
-    def save(self, epochs_done: int, steps_done: int, begun: dict[str, torch.Tensor | float]) -> None:
+    def save(self, epochs_done: int, steps_done: int, begun: dict[str, float]) -> None:
         """Write the whole state: `steps_done` steps of the epoch after `epochs_done` whole ones."""
         if self.average:
             self.average.show(False)

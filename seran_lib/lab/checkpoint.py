@@ -20,8 +20,9 @@ PACKAGE = Path(seran_lib.__file__).parent
 # What decides the weights that a run ends with, given its settings and images.
 TRAINING_CODE = (
     *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models", "pretrained")),
+    "nets/recompute.py",
     *(f"data/{name}.py" for name in ("augment", "loaders", "pack")),
-    *(f"lab/{name}.py" for name in ("callbacks", "recipe_callbacks", "recipes", "train")),
+    *(f"lab/{name}.py" for name in ("callbacks", "evaluate", "recipe_callbacks", "recipes", "train")),
 )
 STATE, PREVIOUS, NEXT = "last.pt", "previous.pt", "next.pt"
 
@@ -84,8 +85,8 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     os.replace(folder / NEXT, folder / STATE)
 
 
-def load_state(folder: Path, identity: dict[str, object], device: torch.device) -> dict[str, Any] | None:
-    """The newest state of a run that can be read, or None where there is none.
+def load_state(folder: Path, identity: dict[str, object]) -> dict[str, Any] | None:
+    """The newest state of a run that can be read, in the CPU's memory, or None where there is none.
 
     Only tensors and plain values are read (`weights_only`). Raises CheckpointError where all files are damaged, or the
     state was written by a run with other settings, other data or other code than `identity`.
@@ -95,7 +96,7 @@ def load_state(folder: Path, identity: dict[str, object], device: torch.device) 
         if not path.exists():
             continue
         try:
-            state = torch.load(path, map_location=device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
             break
         except Exception as error:  # a cut or foreign file makes torch raise almost anything
             damaged.append(f"{path} is damaged ({error})")

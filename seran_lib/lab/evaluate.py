@@ -108,6 +108,12 @@ def prediction_table(scores: np.ndarray, dataset: Dataset, part: str, temperatur
     )
 
 
+def read_predictions(path: Path) -> pd.DataFrame:
+    """A prediction table as it was saved: ids and labels are text, whatever they look like ("0011", "NA")."""
+    text = dict.fromkeys(("image_id", "group", "label", "predicted"), str)
+    return pd.read_csv(path, dtype=text, keep_default_na=False)
+
+
 def save_table(path: Path, table: pd.DataFrame) -> None:
     """A CSV of six significant digits, gzipped where the name ends in .gz, written atomically."""
     content = table.to_csv(index=False, lineterminator="\n", float_format="%.6g").encode()

@@ -82,7 +82,7 @@ def page(rows: pd.DataFrame) -> str:
         ]
         for _, row in group.sort_values(["epochs", "model", "init", "lr", "seed"], kind="stable").iterrows():
             files = f"[predictions](predictions/{row['run_id']}.csv.gz), [curve](curves/{row['run_id']}.csv)"
-            commit = f"`{row['git_commit'][:7]}`{'+' if row['dirty'] else ''}"
+            commit = f"`{row['git_commit'][:7]}`{'+' if row['dirty'] else ''}" if row["git_commit"] else "not in git"
             said = command(row).replace(f"--data {data}", f"--data DATA/{data}")
             lines.append(
                 f"| `{row['model']}` | {row['epochs']} | {row['seed']} | {_differs(row)} "

@@ -20,8 +20,8 @@ from .callbacks import contiguous
 from .checkpoint import CheckpointError, remove_partial_files, write_atomically
 from .dataset import Dataset, open_dataset, read_split
 from .distributed import say, share, wait_for_all
-from .evaluate import fit_temperature, measure, precision, predict, prediction_table, save_table
-from .profiles import Settings, device_name, pick_device
+from .evaluate import fit_temperature, measure, predict, prediction_table, save_table
+from .profiles import Settings, pick_device
 from .recipes import RECIPES
 from .train import Training, train
 from .transfer import fit_frozen
@@ -56,6 +56,23 @@ def recorded(settings: Settings) -> pd.DataFrame:
     return rows
 
 
+def companions(settings: Settings) -> pd.DataFrame:
+    """The ledger's rows that ought to be of the same images and split as this run."""
+    rows = ledger.read(settings.results)
+    same = rows["data"] == settings.data_name
+    for name in ("profile", "seed", "images_per_class"):
+        same &= rows[name] == getattr(settings, name)
+    return rows[same]
+
+
+def other_images(run_id: str, settings: Settings) -> str:
+    """What to tell a user whose folder has other images than the ledger's run of that name."""
+    return (
+        f"{settings.results / ledger.LEDGER} holds {run_id} on other images than those in {settings.data}: give that "
+        "folder another name to keep both results, or delete its rows to replace them"
+    )
+
+
 def up_to_date(trainings: Iterable[Settings]) -> set[str]:
     """Names of the runs that the ledger holds on the images which their folder has now.
 
@@ -80,7 +97,8 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
 
     A run that the ledger holds is repeated only where its weights are not on this machine, as in a fresh clone. Its row
     stays as it is then, and the new error is said beside the old one. Raises CheckpointError where another process is
-    at work in the same folder, and where the ledger holds this run on other images: they are not to replace it.
+    at work in the same folder, and where the ledger holds runs of the same name of data and the same seed on other
+    images: they can not be compared, and are not to be replaced.
     """
     first = share()[0] == 0
     settings.folder.mkdir(parents=True, exist_ok=True)
@@ -94,12 +112,10 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
         if first:
             remove_partial_files(settings.folder)
         dataset = dataset or open_dataset(settings, progress=first)
-        known = recorded(settings)["data_fingerprint"]
-        if settings.profile != "smoke" and len(known) and dataset.fingerprint not in set(known):
-            raise CheckpointError(
-                f"{settings.results / ledger.LEDGER} holds {settings.run_id} on other images than those in "
-                f"{dataset.folder}: give that folder another name, or delete the row to replace it"
-            )
+        others = companions(settings)
+        others = others[others["data_fingerprint"] != dataset.fingerprint]
+        if settings.profile != "smoke" and len(others):
+            raise CheckpointError(other_images(others["run_id"].iloc[-1], settings))
         row = finished(settings, dataset)
         if row and (settings.folder / WEIGHTS).exists():
             say(f"{settings.run_id} is in the ledger since {row['utc']}: nothing to do")
@@ -170,14 +186,14 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         "batch": settings.batch,
         "micro_batch": settings.batch // share()[1] // training.fit.pieces,
         "lr": settings.lr,
-        "precision": precision(device),
+        "precision": training.of_all_epochs("precision"),
         **{name: round(float(value), 4) for name, value in measured.items() if name != "valid_macro_error"},
         "temperature": round(temperature, 4),
         "parameters": count_parameters(training.model),
         "seconds": round(training.seconds, 1),
         "images_per_second": round(training.images_per_second, 1),
         "gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else "",
-        "device": device_name(device),
+        "device": training.of_all_epochs("device"),
         "versions": ledger.versions(),
         "weights_sha256": weights_sha256,
     }

@@ -99,4 +99,6 @@ def read(folder: Path) -> pd.DataFrame:
     check_header(path)
     if not path.exists() or path.stat().st_size == 0:
         return pd.DataFrame(columns=COLUMNS)
-    return pd.read_csv(path).drop_duplicates("run_id", keep="last").reset_index(drop=True)
+    rows = pd.read_csv(path, dtype={"git_commit": str}, converters={"dirty": "True".__eq__})
+    rows["git_commit"] = rows["git_commit"].fillna("")  # outside a git clone
+    return rows.drop_duplicates("run_id", keep="last").reset_index(drop=True)

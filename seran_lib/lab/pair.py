@@ -17,11 +17,13 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 from PIL import Image
 
 from seran_lib.paths import NOTEBOOKS
+
+from .checkpoint import CheckpointError, write_atomically
 
 CELL_TIMEOUT = 600  # seconds; far above the smoke profile's 60 s a notebook, so that only a hang meets it
 
@@ -106,10 +108,7 @@ def pair(script: Path) -> bool:
     text = nbformat.writes(notebook) + "\n"
     if target.exists() and target.read_text(encoding="utf-8") == text:
         return False
-    with tempfile.NamedTemporaryFile("w", dir=script.parent, suffix=".part", encoding="utf-8", delete=False) as part:
-        part.write(text)
-    os.chmod(part.name, 0o644)  # a temporary file is readable by its owner only
-    os.replace(part.name, target)
+    write_atomically(target, lambda stream: stream.write(text.encode()))
     return True
 
 
@@ -123,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     for script in scripts or sorted(NOTEBOOKS.glob("[0-9]*.py")):
         try:
             print(f"{script.stem}: {'written' if pair(script) else 'unchanged'}", flush=True)
-        except (CellExecutionError, ValueError, OSError) as error:
+        except (CellExecutionError, DeadKernelError, CheckpointError, ValueError, OSError) as error:
             print(f"{script.stem}: not written\n{error}", file=sys.stderr)
             failed += 1
     return 1 if failed else 0

@@ -10,6 +10,7 @@ from scipy.stats import gmean
 from seran_lib.paths import RESULTS
 
 from . import grid, result_plots, stats, verdicts
+from .evaluate import read_predictions
 from .profiles import FULL
 from .protocol import CONTRASTS, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import FOLDER as UNKNOWNS
@@ -102,7 +103,7 @@ def separations(profile: str) -> pd.DataFrame:
 def answers_to_unknowns(profile: str) -> list[tuple[str, str, tuple[pd.DataFrame, pd.DataFrame]]]:
     """(data set, what was trained, (answers to test images, to unknown images)) of every run that has both."""
     return [
-        (row.data, _way(row), (verdicts.predictions(row.run_id), pd.read_csv(path)))
+        (row.data, _way(row), (verdicts.predictions(row.run_id), read_predictions(path)))
         for row in grid.runs(profile).itertuples()
         if (path := RESULTS / UNKNOWNS / f"{row.run_id}.csv.gz").exists()
     ]

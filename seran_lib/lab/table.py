@@ -18,6 +18,7 @@ from seran_lib.nets import list_models
 from seran_lib.paths import BENCHMARKS, FIGURES, RESULTS, ROOT
 
 from . import beyond, claims, evidence, figures, grid, ledger, report, report_figures, verdicts
+from .checkpoint import write_atomically
 from .profiles import FULL, PROFILES, TABLE1, TABLE2, profile_table
 from .protocol import BOTH
 
@@ -187,6 +188,12 @@ def fill(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
 
 
+def shown_now() -> str:
+    """The profile whose results the README shows."""
+    found = re.search(r"<!-- results:begin[^>]*-->\s+Profile `(\w+)`", README.read_text(encoding="utf-8"))
+    return found[1] if found else "laptop"
+
+
 def outputs(profile: str) -> dict[Path, str]:
     """Every generated text and what it should hold."""
     text = fill(README.read_text(encoding="utf-8"), "profiles", profile_table())
@@ -213,12 +220,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Write what changed, or with `--check` only say so of texts; returns 1 where a check found something stale."""
     parser = argparse.ArgumentParser(prog="python -m seran_lib.lab.table", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a file is not up to date")
-    parser.add_argument("--profile", choices=PROFILES, default="laptop", help="whose runs are shown (laptop)")
+    parser.add_argument("--profile", choices=PROFILES, help="whose runs are shown (that of the README as it is)")
     options = parser.parse_args(arguments)
     gc.freeze()  # statsmodels collects garbage at every correction of p-values, and would look through all of torch
-    check = options.check
+    check, profile = options.check, options.profile or shown_now()
     stale = 0
-    for path, content in (outputs(options.profile) | ({} if check else drawings(options.profile))).items():
+    for path, content in (outputs(profile) | ({} if check else drawings(profile))).items():
         if path.exists() and path.read_text(encoding="utf-8") == content:
             continue
         stale += 1
@@ -226,7 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
         if check:
             print(f"{name} is not what the ledger says: run make table", file=sys.stderr)
         else:
-            path.write_text(content, encoding="utf-8")
+            write_atomically(path, lambda stream, content=content: stream.write(content.encode()))
             print(f"wrote {name}")
     return int(check and stale > 0)
 

@@ -45,8 +45,8 @@ START_DIVISOR, END_DIVISOR = 25, 25e4
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: the model on its device, one row per epoch (losses, validation errors, seconds), and how
-    its steps were made to fit the memory."""
+    """A finished training: the model on its device, one row per epoch (losses, validation errors, seconds, precision,
+    device), and how its steps were made to fit the memory."""
 
     model: nn.Module
     log: pd.DataFrame
@@ -56,6 +56,10 @@ class Training:
     def seconds(self) -> float:
         """Wall time of all epochs with their validation, over all the sittings of the run."""
         return float(self.log["seconds"].sum())
+
+    def of_all_epochs(self, name: str) -> str:
+        """Precision or device, joined by a plus where not all epochs had the same."""
+        return " + ".join(self.log[name].unique())
 
     @property
     def images_per_second(self) -> float:
@@ -141,7 +145,7 @@ def train(settings: Settings, dataset: Dataset, device: torch.device) -> Trainin
     """
     images, fit = settings.batch // share()[1], None
     while True:
-        state = load_state(settings.folder, identity(settings, dataset), device)
+        state = load_state(settings.folder, identity(settings, dataset))
         fit = fit or Fit(**(state["fit"] if state else {}))
         try:
             return _train(settings, dataset, device, fit, state)
@@ -156,6 +160,8 @@ def train(settings: Settings, dataset: Dataset, device: torch.device) -> Trainin
 
 
 def _train(settings: Settings, dataset: Dataset, device: torch.device, fit: Fit, state: dict | None) -> Training:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     learner = make_learner(settings, dataset, device, fit)
     learner.create_opt()
     recipe = RECIPES[settings.recipe]

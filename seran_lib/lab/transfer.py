@@ -19,9 +19,9 @@ from seran_lib.nets.pretrained import create_pretrained
 
 from .dataset import Dataset
 from .distributed import say
-from .evaluate import measure, predict
+from .evaluate import measure, precision, predict
 from .memory import Fit
-from .profiles import Settings
+from .profiles import Settings, device_name
 from .train import Training
 
 STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # C of scikit-learn, the inverse of the penalty; features have deviation 1
@@ -74,7 +74,8 @@ def fit_frozen(settings: Settings, dataset: Dataset, device: torch.device) -> Tr
     """The pretrained network of the settings with a logistic regression of the training images as its classifier.
 
     Of `STRENGTHS` the one with the lowest validation error wins, of equals the smallest. The log has a row for each:
-    strength, valid_loss, valid_top1_error, seconds and images_per_second; the seconds of the first hold the features.
+    strength, valid_loss, valid_top1_error, seconds, images_per_second, precision and device; the seconds of the first
+    hold the features.
     """
     began = time.perf_counter()
     network = create_pretrained(settings.model, len(dataset.classes)).to(device, memory_format=torch.channels_last)
@@ -95,6 +96,6 @@ def fit_frozen(settings: Settings, dataset: Dataset, device: torch.device) -> Tr
         row = {"strength": strength, "valid_loss": measured["loss"], "valid_top1_error": measured["top1_error"]}
         rows.append(row | {"seconds": took, "images_per_second": rate})
         say(f"strength {strength:g}  error {row['valid_top1_error']:.2f} %")
-    log = pd.DataFrame(rows)
+    log = pd.DataFrame(rows).assign(precision=precision(device), device=device_name(device))
     network.classifier = probes[log["valid_top1_error"].argmin()]
     return Training(network.to(device), log, Fit())

@@ -21,6 +21,7 @@ from seran_lib.paths import CACHE, RESULTS
 from seran_lib.progress import progress_bar
 
 from . import ledger
+from .checkpoint import CheckpointError
 from .dataset import Dataset, open_dataset
 from .evaluate import predict, save_table
 from .evidence import settings_of, stored_weights, trained_network
@@ -67,7 +68,7 @@ def separation(known: pd.DataFrame, unknown: pd.DataFrame) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Answer for every run of a data set whose own weights, not a repetition's, are here and that has no answers yet;
-    returns 1 where a folder is bad."""
+    returns 1 where a folder is bad or the disk is full."""
     parser = argparse.ArgumentParser(
         prog="python -m seran_lib.lab.unknowns", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -76,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         written = _answer_all(options.profile, options.data)
-    except DataError as error:
+    except (DataError, CheckpointError, ValueError, OSError) as error:
         print(f"unknowns: {error}", file=sys.stderr)
         return 1
     print(f"{written} runs answered; see results/{FOLDER}/")
@@ -101,7 +102,7 @@ def _answer_all(profile: str, data: str) -> int:
         dataset = open_dataset(settings)
         if dataset.fingerprint != row["data_fingerprint"]:
             raise DataError(f"{data} holds other images than {settings.run_id} saw", "Give the folder it was run on.")
-        images = unknown_images(read_manifest(data), dataset.classes)
+        images = unknown_images(read_manifest(dataset.folder), dataset.classes)
         if images.empty:
             raise DataError(f"every image of {data} is of a class that the network knows", "Give another data set.")
         save_table(

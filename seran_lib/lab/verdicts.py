@@ -14,6 +14,7 @@ from seran_lib import paper
 from seran_lib.paths import RESULTS
 
 from . import ledger, stats
+from .evaluate import read_predictions
 from .profiles import PROFILES, usual
 from .protocol import CONTRASTS, CROPPED, LOOK_ALIKES, MARGIN, SEEDS_NEEDED, STUDIES, Contrast, Study, best_rate
 
@@ -74,8 +75,7 @@ def predictions(run_id: str) -> pd.DataFrame:
 
     Runs of a time when groups were not kept have each image for a group of its own.
     """
-    text = {"image_id": str, "group": str}
-    table = pd.read_csv(RESULTS / "predictions" / f"{run_id}.csv.gz", dtype=text).sort_values("image_id")
+    table = read_predictions(RESULTS / "predictions" / f"{run_id}.csv.gz").sort_values("image_id")
     table = table.assign(right=table["label"] == table["predicted"], group=table.get("group", table["image_id"]))
     return table.reset_index(drop=True)
 

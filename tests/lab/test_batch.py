@@ -7,6 +7,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,28 @@ def test_a_deleted_row_and_other_images_make_just_that_run_due_again(tmp_path):
     assert planned(tmp_path, *words) == {"drawn-smoke-seran-e12-s1-zero"}
     (results / ledger.LEDGER).write_text("".join([*rows[:3], rows[3].replace(known["data_fingerprint"], "others")]))
     assert planned(tmp_path, *words) == {"drawn-smoke-seran-e12-s2-zero"}
+
+
+def test_a_set_of_any_name_can_be_trained_on(atlas, tmp_path):
+    """Names of data are part of the names of runs, which Snakemake looks for."""
+    named = shutil.copytree(atlas, tmp_path / "bees+ants(2019)")
+    assert planned(tmp_path, f"data={named}", "models=seran") == {f"{named.name}-smoke-seran-e12-s0-zero"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["models=seran_d"], "on other images than those in"),
+        (["study=rates", "seeds=1"], "no run has the seed 1"),
+        (["study=rates", "models=seran_d,resnet_101"], "no run has the model resnet_101"),
+    ],
+)
+def test_runs_that_can_not_be_are_refused_before_snakemake_removes_anything(atlas, tmp_path, words, message):
+    """The ledger of this repository has runs on heliconius, and this is another set of that name."""
+    other = shutil.copytree(atlas, tmp_path / "heliconius")
+    command = [f"{Path(sys.executable).parent}/snakemake", "-n", "--config", "profile=laptop", f"data={other}"]
+    out, err = start([*command, *words, "--", "trainings"], tmp_path).communicate(timeout=SECONDS)
+    assert message in out + err and "Job stats" not in out + err
 
 
 @pytest.mark.parametrize(

@@ -339,7 +339,7 @@ def test_an_accident_to_the_newest_checkpoint_costs_an_epoch_and_not_the_run(set
     data = open_dataset(settings)
     whole = weights_of(train.train(settings, data, CPU))
     last, folder = settings.folder / "last.pt", settings.folder
-    assert checkpoint.load_state(folder, train.identity(settings, data), CPU)["epochs_done"] == 3
+    assert checkpoint.load_state(folder, train.identity(settings, data))["epochs_done"] == 3
     if accident == "last is damaged":
         last.write_bytes(b"not a checkpoint")
     elif accident == "last is cut short":
@@ -365,7 +365,7 @@ def test_reading_a_checkpoint_runs_no_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"identity": Trap()}, tmp_path / "last.pt")
     with pytest.raises(checkpoint.CheckpointError, match="damaged"):
-        checkpoint.load_state(tmp_path, {}, CPU)
+        checkpoint.load_state(tmp_path, {})
     assert not (tmp_path / "trapped").exists()
 
 
@@ -394,7 +394,46 @@ def test_the_ledgers_run_is_not_replaced_by_one_on_other_images(settings, tmp_pa
     written = (tmp_path / "results" / "ledger.csv").read_bytes()
     with pytest.raises(checkpoint.CheckpointError, match=r"on other images.*another name"):
         experiment.run(published, dataclasses.replace(dataset, fingerprint="of other images"))
+    with pytest.raises(checkpoint.CheckpointError, match=rf"holds {published.run_id} on other images"):
+        experiment.run(
+            dataclasses.replace(published, model="resnet101", out=str(tmp_path / "another")),
+            dataclasses.replace(dataset, fingerprint="of other images"),
+        )
     assert (tmp_path / "results" / "ledger.csv").read_bytes() == written
+
+
+def test_a_forward_pass_that_is_interrupted_leaves_half_precision(settings, monkeypatch):
+    """In a notebook's kernel, where the next training would else compute with the weights of this one's first step."""
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX512")
+    dataset, seen = open_dataset(settings), []
+    learner = train.make_learner(settings, dataset, CPU)
+
+    def interrupt(*_):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        raise KeyboardInterrupt
+
+    learner.model.classifier.register_forward_pre_hook(interrupt)
+    with learner.no_logging(), pytest.raises(KeyboardInterrupt):
+        learner.fit(1)
+    assert seen == [True] and not torch.is_autocast_enabled("cpu")
+
+
+def test_a_state_that_is_no_number_is_not_kept_within_an_epoch(settings, monkeypatch):
+    """On a GPU, where the loss is looked at every fifty pieces only."""
+    monkeypatch.setattr(callbacks.FiniteLoss, "after_loss", lambda self: None)
+    monkeypatch.setattr(callbacks.KeepState, "MINUTES", 0.0)
+    wild, dataset = dataclasses.replace(settings, lr=float("inf"), epochs=1), open_dataset(settings)
+    with pytest.raises(FloatingPointError, match="losses"):
+        train.train(wild, dataset, CPU)
+    state = checkpoint.load_state(wild.folder, train.identity(wild, dataset))
+    assert state is None or np.isfinite(state["begun"]["loss"])
+
+
+def test_a_run_that_went_on_elsewhere_names_both_devices():
+    log = pd.DataFrame({"precision": ["fp16", "bf16", "bf16"], "device": ["Tesla T4", "NVIDIA L4", "NVIDIA L4"]})
+    training = train.Training(torch.nn.Identity(), log, train.Fit())
+    assert training.of_all_epochs("device") == "Tesla T4 + NVIDIA L4"
+    assert training.of_all_epochs("precision") == "fp16 + bf16"
 
 
 def test_a_run_is_up_to_date_only_on_the_images_that_its_folder_has_now(settings, tmp_path):

@@ -56,6 +56,11 @@ def test_it_answers_as_the_recipe_did(settings, model, recipe):
     assert np.allclose(answers["probability"], kept["probability"], rtol=1e-3)
 
 
+def test_a_wrong_folder_is_named_without_a_traceback(trained, capsys):
+    assert unknowns.main(["--profile", "smoke", "--data", "no-such-folder"]) == 1
+    assert "no-such-folder" in capsys.readouterr().err
+
+
 def test_without_weights_it_says_how_to_get_them(trained):
     settings, _ = trained
     (settings.folder / experiment.WEIGHTS).unlink()

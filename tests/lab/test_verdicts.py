@@ -12,6 +12,7 @@ from seran_lib.lab import (
     evidence,
     figures,
     grid,
+    ledger,
     look,
     protocol,
     report,
@@ -38,6 +39,12 @@ def read_from(monkeypatch):
 
     yield read_from
     plt.close("all")
+
+
+def test_predictions_are_read_as_they_were_saved(tmp_path):
+    saved = pd.DataFrame({"image_id": ["0011"], "group": ["7"], "label": ["NA"], "predicted": ["None"]})
+    evaluate.save_table(tmp_path / "saved.csv.gz", saved)
+    pd.testing.assert_frame_equal(evaluate.read_predictions(tmp_path / "saved.csv.gz"), saved, check_dtype=False)
 
 
 @pytest.fixture
@@ -357,6 +364,21 @@ def test_a_row_leads_back_to_its_settings_and_its_command(whole, tmp_path):
     page = evidence.page(pd.read_csv(whole / "ledger.csv"))
     assert page.count("\n| `") == len(pd.read_csv(whole / "ledger.csv"))
     assert "[predictions](predictions/heliconius-laptop-seran_d-e8-s0.csv.gz)" in page
+
+
+def test_rows_from_outside_a_git_clone_are_listed_too(tmp_path):
+    add_runs(tmp_path, {"seran_d": 0.2}, n=100)
+    rows = pd.read_csv(tmp_path / "ledger.csv").assign(git_commit="", dirty="")
+    rows.to_csv(tmp_path / "ledger.csv", index=False)
+    page = evidence.page(ledger.read(tmp_path))
+    assert page.count("| not in git |") == len(rows)
+
+
+def test_the_readme_keeps_the_profile_that_it_shows(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "README", tmp_path / "README.md")
+    for text, profile in (("Profile `colab`, 12 epochs.", "colab"), ("Nothing yet.", "laptop")):
+        table.README.write_text(f"<!-- results:begin, generated -->\n{text} Profile `paper`: not run.\n")
+        assert table.shown_now() == profile
 
 
 def test_figures_are_the_same_bytes_each_time(whole, monkeypatch):
