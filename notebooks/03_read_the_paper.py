@@ -382,9 +382,9 @@ for name, discordance in (
     print(f"{name:26s} just significant {found[0]:.2f} points, found in 4 of 5 studies {found[1]:.2f} points")
 
 # %% [markdown]
-# Two networks that each fail on nearly 700 images would have to agree, right or wrong, on all but so few. That is not to
-# be expected of two different networks. But pairing is worth having: it can halve the difference that is found.
-# This is why this book keeps the answer for every image of every run.
+# Two networks that each fail on nearly 700 images would have to agree, right or wrong, on all but so few. That is not
+# to be expected of two different networks. But pairing is worth having: it can halve the difference that is found. This
+# is why this book keeps the answer for every image of every run.
 #
 # ## 3.7 Validation against test
 #

@@ -148,7 +148,8 @@ print(f"the mean wins where the mark covers {area[mean_wins.index(True)]:.0f} % 
 
 # %% [markdown]
 # A maximum finds the small mark, because one strong answer is enough. A mean is the better witness of what fills the
-# picture: noise cancels in it. The block as published has the mean only, and the paper names no other. Later designs (CBAM, ECCV 2018) feed both.
+# picture: noise cancels in it. The block as published has the mean only, and the paper names no other. Later designs
+# (CBAM, ECCV 2018) feed both.
 
 # %% [markdown]
 # ## The block it sits in
@@ -313,8 +314,8 @@ assert abs(values.mean() - 0.5) < 0.05 and near > 0.8
 # %% [markdown]
 # ## The same gates after a few steps of training
 #
-# Now the network starts with silent residual branches (`init="zero"`, section 9.6). Then $F(x) = 0$, the squeeze is zero
-# for every picture, and no gate depends on the picture at all. Whatever they tell afterwards has come by training.
+# Now the network starts with silent residual branches (`init="zero"`, section 9.6). Then $F(x) = 0$, the squeeze is
+# zero for every picture, and no gate depends on the picture at all. Whatever they tell afterwards has come by training.
 
 # %%
 torch.manual_seed(seed)
@@ -466,9 +467,9 @@ assert late["between species"] > 2 * table["between species"][stages == 1].mean(
 # The authors of SE found part of this in their ImageNet network: early gates serve all classes, deeper ones depend on
 # the class. But in the last two blocks of theirs gates were mostly open, or moved alike for all classes, where ours
 # depend on the picture most. Three warnings. Theirs is wide, and ours is so narrow that few or dead hidden units alone
-# could give this order. A gate that follows the species may follow its flower or its background: chapter 11 looks into that. And a
-# network that classifies must tell species apart somewhere, with SE or without. Whether SE *helps* is measured by
-# leaving it out (chapter 10).
+# could give this order. A gate that follows the species may follow its flower or its background: chapter 11 looks into
+# that. And a network that classifies must tell species apart somewhere, with SE or without. Whether SE *helps* is
+# measured by leaving it out (chapter 10).
 
 # %% [markdown]
 # ## What we saw

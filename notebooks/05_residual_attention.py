@@ -153,8 +153,8 @@ assert alike["M T"][-1] < 0.05 < alike["T"][-1] < alike["(1 + M) T"][-1]
 # %% [markdown]
 # With $M \cdot T$ each module halves what came in, while its residual blocks add as much as ever, because batch
 # normalisation gives them the same input whatever its size. After eight modules almost nothing of the input is left.
-# $1 + M$ keeps more than no mask at all: at random weights it is a factor of about 1.5 in favour of what came in. The price
-# is a growing signal, which the last batch normalisation takes back.
+# $1 + M$ keeps more than no mask at all: at random weights it is a factor of about 1.5 in favour of what came in. The
+# price is a growing signal, which the last batch normalisation takes back.
 #
 # And a mask can close. Then the module is its trunk, and nothing was lost by having it:
 

@@ -184,12 +184,12 @@ show_table(verdict[verdict["claim"] == "C6"].set_index("claim"))
 show_table(verdicts.overfitting(verdicts.study_rows("long", shown, "heliconius")).round(3).set_index("model"))
 
 # %% [markdown]
-# Without attention we see none of it: at the end the validation loss of every seed is at its lowest, though the training
-# loss is small by then. With attention alone one seed ends above its lowest by hardly more than the rule allows, which
-# is the wrong way round for the claim. Nor is it a sign of much: on the way the loss of every run goes up and down by
-# more than that from one epoch to the next, and who looks once, in the middle, may take it for over-fitting. One thing
-# in our setting speaks against seeing what the paper saw: a one-cycle schedule ends with tiny steps, and in those
-# epochs a network settles rather than over-fits. The paper does not state its schedule.
+# Without attention we see none of it: at the end the validation loss of every seed is at its lowest, though the
+# training loss is small by then. With attention alone one seed ends above its lowest by hardly more than the rule
+# allows, which is the wrong way round for the claim. Nor is it a sign of much: on the way the loss of every run goes up
+# and down by more than that from one epoch to the next, and who looks once, in the middle, may take it for
+# over-fitting. One thing in our setting speaks against seeing what the paper saw: a one-cycle schedule ends with tiny
+# steps, and in those epochs a network settles rather than over-fits. The paper does not state its schedule.
 #
 # What the many epochs do show is how little of an error after eight of them is the network's own. Mean test errors in
 # percent, after 32 epochs and as in the tables:
