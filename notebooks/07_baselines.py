@@ -208,7 +208,7 @@ show_table(pd.DataFrame.from_dict(rows, orient="index").rename_axis("hidden unit
 #
 # One thing here is measured. A GPU does what a CPU hands out, kernel by kernel, and a batch of 32 is soon done: an H100
 # spent most of each step waiting (`benchmarks/gpu.py`). What handing out takes goes with the number of weight tensors,
-# and no card is taken to be quicker than that. So the two fastest cards below are equally fast for most networks.
+# and no card is taken to be quicker than that. So the fastest cards below are equally fast for most networks.
 
 # %%
 images = paper.FACTS["train_images"].value
