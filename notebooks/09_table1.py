@@ -203,8 +203,9 @@ show_table(verdict[verdict["claim"] == "C5"].set_index("claim"))
 
 # %% [markdown]
 # That ResNet-101 errs more than SERAN-D after few epochs (9.4) is no test of this claim; a *change* of their ratio is.
-# Over the epochs, in one seed, it does not shrink as it should: the gap is widest where most epochs were run. Over the
-# images, three seeds can not tell whether it changes. With few of a kind, and as many steps, both networks lose much.
+# From few epochs to many, three seeds can not tell whether it shrinks: in the mean the ratio is what it was, both
+# networks err many times less, and so few images decide that the interval leaves room for much either way. Over the
+# images, three seeds can not tell either. With few of a kind, and as many steps, both networks lose much.
 #
 # Three other explanations of a gap must be ruled out: the learning rate, the start of the residual branches, which the
 # paper does not state, and the wiring of the masks. The protocol gives all networks the same budget of learning rates.

@@ -165,9 +165,10 @@ show_table(report.condition_changes(shown))
 # not say. Of SE-ResNet-101 they can. With the plain start it errs less than ResNet-101, or as much; with a zero start
 # it errs *more*, and falls far behind SERAN-D: after eight epochs, for the one seed of twelve in the ledger has both
 # alike. And of the five networks SERAN-D and ResNet-101 are those that had their zero start in bfloat16 in every seed,
-# a difference that was not tested (see the end of chapter 9). So what a table of ablations shows at this scale is also
-# how well a deep network gets going in eight epochs, and not only what its modules can do. The paper does not state its
-# start.
+# a difference that was not tested (see the end of chapter 9). After 32 epochs, too, SERAN-D and its two variants can
+# not be told apart, at errors of so few images that much could hide in it. So what a table of ablations shows at this
+# scale is also how well a deep network gets going in eight epochs, and not only what its modules can do. The paper does
+# not state its start.
 
 # %% [markdown]
 # ## 10.4 Does a network without attention over-fit?
