@@ -131,7 +131,7 @@ def plot_learning(panels: Mapping[str, tuple[pd.DataFrame, str, Sequence[int]]],
         axis.set_xlim(planned[0] / 1.2, planned[-1] * 1.2)
         axis.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
-        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axis.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
         axis.minorticks_off()
         if axis.lines:
             axis.legend()
