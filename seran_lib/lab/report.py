@@ -66,7 +66,7 @@ def condition_changes(profile: str) -> pd.DataFrame:
         rows, cells = verdicts.study_rows(study, profile, PINNED), {}
         for c in CONDITION_CONTRASTS:
             if change := verdicts.change_of_ratio(rows, usual, c.worse, c.better):
-                cells[_ratio_name(c)] = interval(change.ratio, change.low, change.high)
+                cells[_ratio_name(c)] = ratio_text(change)
         if cells:
             columns[f"{label} / {CONDITIONS['tables']}"] = cells
     return pd.DataFrame(columns).rename_axis("ratio of ratios")
@@ -119,6 +119,11 @@ def interval(middle: float, low: float, high: float) -> str:
     return "" if pd.isna(middle) else f"{middle:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def ratio_text(ratio: stats.Ratio) -> str:
+    """A ratio of errors with its 95 % interval as tables print it."""
+    return interval(ratio.ratio, ratio.low, ratio.high)
+
+
 def error_table(profile: str, data: str, models: Sequence[str]) -> pd.DataFrame:
     """Seeds, top-1, top-5 and macro error in percent (mean ± standard deviation over seeds), millions of parameters."""
     table = verdicts.mean_errors(verdicts.study_rows("tables", profile, data), models)
@@ -162,7 +167,7 @@ def full_size(profile: str) -> dict[str, pd.DataFrame]:
         columns = {full: _ratios(full, data) for full in FULL}
         shown = [c for c in CONTRASTS if any(c in ratios for ratios in columns.values())]
         columns |= {profile: _ratios(profile, data)}
-        paper = {c: interval(*_bounds(verdicts.paper_ratio(c))) for c in shown}
+        paper = {c: ratio_text(verdicts.paper_ratio(c)) for c in shown}
         cells = {"paper": paper} | {f"profile {name}": ratios for name, ratios in columns.items() if ratios}
         table = pd.DataFrame(cells).reindex(shown).fillna("").rename(index=_ratio_name)
         tables[data] = table.rename_axis(f"ratio of errors, {data}")
@@ -176,16 +181,12 @@ def _ratios(profile: str, data: str) -> dict[Contrast, str]:
     for c in CONTRASTS:
         seeds = stats.shared_seeds(rows, (c.worse, c.better))
         if seeds >= SEEDS_NEEDED and design:
-            found[c] = f"{interval(*_bounds(design.ratio(c.worse, c.better)))}, {seeds} seeds"
+            found[c] = f"{ratio_text(design.ratio(c.worse, c.better))}, {seeds} seeds"
         elif seeds:
             wrong = rows.pivot(index="seed", columns="model", values="wrong") + 0.5
             ratio = gmean(wrong[c.worse] / wrong[c.better], nan_policy="omit")
             found[c] = f"{ratio:.2f}, {seeds} seed{'s' if seeds > 1 else ''}"
     return found
-
-
-def _bounds(ratio: stats.Ratio) -> tuple[float, float, float]:
-    return ratio.ratio, ratio.low, ratio.high
 
 
 def seeds_needed(profile: str, seeds: Sequence[int] = (2, 3, 5, 10)) -> pd.DataFrame:
@@ -207,7 +208,7 @@ def own_seeds(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFra
             pooled = design.ratio(c.worse, c.better)
             table[_ratio_name(c)] = {
                 "seeds": seeds,
-                "noise of all networks": interval(pooled.ratio, pooled.low, pooled.high),
+                "noise of all networks": ratio_text(pooled),
                 "noise of these two": interval(*design.ratio_by_own_seeds(c.worse, c.better)),
             }
     return pd.DataFrame.from_dict(table, orient="index")
@@ -221,10 +222,7 @@ def paper_with_noise(profile: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
     table = []
     for contrast in chosen:
         ratios = {name: verdicts.paper_ratio(contrast, noise) for name, noise in noises.items()}
-        cells = {
-            name: interval(r.ratio, r.low, r.high) + (", not resolved" if r.low <= 1 else "")
-            for name, r in ratios.items()
-        }
+        cells = {name: ratio_text(r) + (", not resolved" if r.low <= 1 else "") for name, r in ratios.items()}
         table.append({"contrast": _ratio_name(contrast)} | cells)
     return pd.DataFrame(table).set_index("contrast")
 
@@ -252,7 +250,7 @@ def beside_usual(profile: str, study: str) -> pd.DataFrame:
     for model in [model for model in STUDIES[study].models if model in seeds.index]:
         means = [rows.loc[rows["model"] == model, "test_top1_error"].mean() for rows in (usual, shared)]
         ratio = design.ratio(f"{model}_c", f"{model}_u") if design and seeds[model] >= SEEDS_NEEDED else None
-        text = interval(ratio.ratio, ratio.low, ratio.high) if ratio else ""
+        text = ratio_text(ratio) if ratio else ""
         table.append([result_plots.name(model), seeds[model], *means, text])
     return pd.DataFrame(table, columns=["model", "seeds", "usual", "changed", "ratio"]).set_index("model").round(2)
 
