@@ -20,7 +20,7 @@ from .callbacks import contiguous
 from .checkpoint import CheckpointError, remove_partial_files, write_atomically
 from .dataset import Dataset, open_dataset, read_split
 from .distributed import say, share, wait_for_all
-from .evaluate import fit_temperature, measure, predict, prediction_table, save_table
+from .evaluate import fit_temperature, measure, predict, prediction_table, read_predictions, save_table
 from .profiles import Settings, pick_device
 from .recipes import RECIPES
 from .train import Training, train
@@ -138,13 +138,38 @@ def save_weights(settings: Settings, training: Training) -> str:
 
 
 def compare(settings: Settings, dataset: Dataset, training: Training, row: dict[str, object]) -> dict[str, object]:
-    """Save a repetition's weights, say its test error beside that of the ledger's row, and return the row."""
+    """Save a repetition's weights, say its test error beside that of the ledger's row, and return the row.
+
+    `repeats.csv` keeps the error, and how many test images are answered otherwise than then.
+    """
     test = dataset.loaders(settings, next(training.model.parameters()).device)[2]
     scores = predict(training.model, test, mirrored=RECIPES[settings.recipe].flip)
     error = measure(scores, dataset.targets[dataset.parts == "test"])["top1_error"]
-    save_weights(settings, training)
+    answers = prediction_table(scores, dataset, "test", row["temperature"])
+    both = answers.merge(read_predictions(predictions_path(settings)), on="image_id", suffixes=("", "_then"))
+    repeat = {
+        "run_id": settings.run_id,
+        "test_top1_error": round(float(error), 4),
+        "other_answers": int((both["predicted"] != both["predicted_then"]).sum()),
+        **origin(training, save_weights(settings, training)),
+    }
+    ledger.append(settings.results, repeat, ledger.REPEATS)
     say(f"test error {error:.2f} %; in the ledger, which keeps the first result: {row['test_top1_error']:.2f} %")
     return row
+
+
+def origin(training: Training, weights_sha256: str) -> dict[str, object]:
+    """When a finished training is recorded, by what code and on what it was made: columns of the ledger."""
+    commit, dirty = ledger.git_state()
+    return {
+        "utc": ledger.now(),
+        "git_commit": commit,
+        "dirty": dirty,
+        "precision": training.of_all_epochs("precision"),
+        "device": training.of_all_epochs("device"),
+        "versions": ledger.versions(),
+        "weights_sha256": weights_sha256,
+    }
 
 
 def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str, object]:
@@ -161,13 +186,9 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
             save_table(predictions_path(settings), prediction_table(scores, dataset, part, temperature))
     weights_sha256 = save_weights(settings, training)
     save_table(curve_path(settings), training.log)
-    commit, dirty = ledger.git_state()
     device = loaders.device
     row = {
         "run_id": settings.run_id,
-        "utc": ledger.now(),
-        "git_commit": commit,
-        "dirty": dirty,
         "profile": settings.profile,
         "data": settings.data_name,
         "data_fingerprint": dataset.fingerprint,
@@ -186,16 +207,13 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         "batch": settings.batch,
         "micro_batch": settings.batch // share()[1] // training.fit.pieces,
         "lr": settings.lr,
-        "precision": training.of_all_epochs("precision"),
         **{name: round(float(value), 4) for name, value in measured.items() if name != "valid_macro_error"},
         "temperature": round(temperature, 4),
         "parameters": count_parameters(training.model),
         "seconds": round(training.seconds, 1),
         "images_per_second": round(training.images_per_second, 1),
         "gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else "",
-        "device": training.of_all_epochs("device"),
-        "versions": ledger.versions(),
-        "weights_sha256": weights_sha256,
+        **origin(training, weights_sha256),
     }
     ledger.append(settings.results, row)
     return row

@@ -1,6 +1,7 @@
 """The ledger: one row a run, appended by the code that ran it, never edited.
 
-Errors are in percent, as in the paper's tables. A run that was done twice has two rows; tables read the later one.
+Errors are in percent, as in the paper's tables. A run that was done on other images has two rows; tables read the later
+one. A run that was done again on the same images keeps its row, and has another one among the repetitions beside it.
 """
 
 import csv
@@ -18,13 +19,18 @@ from filelock import FileLock
 
 from seran_lib.paths import ROOT
 
-LEDGER = "ledger.csv"
+LEDGER, REPEATS = "ledger.csv", "repeats.csv"
 COLUMNS = (
     "run_id utc git_commit dirty profile data data_fingerprint classes train valid test model width size wiring pool "
     "init recipe images_per_class seed epochs batch micro_batch lr precision valid_top1_error valid_top5_error "
     "test_top1_error test_top5_error test_macro_error valid_loss test_loss temperature parameters seconds "
     "images_per_second gpu_memory_mb device versions weights_sha256"
 ).split()
+# other_answers: the number of test images that are named otherwise than by the run of the ledger
+REPEAT_COLUMNS = (
+    "run_id utc git_commit dirty precision test_top1_error other_answers device versions weights_sha256"
+).split()
+TABLES = {LEDGER: COLUMNS, REPEATS: REPEAT_COLUMNS}
 
 
 def git_state() -> tuple[str, bool | str]:
@@ -59,25 +65,26 @@ def check_header(path: Path) -> None:
         return
     with path.open(newline="", encoding="utf-8") as stream:
         header = next(csv.reader(stream))
-    if header != COLUMNS:
+    if header != TABLES[path.name]:
         raise ValueError(f"{path} has other columns than this version writes: move it away, and run the command again")
 
 
-def append(folder: Path, row: dict[str, object]) -> None:
-    """Add one row to `folder/ledger.csv` with a single write, one process at a time.
+def append(folder: Path, row: dict[str, object], name: str = LEDGER) -> None:
+    """Add one row to the ledger in `folder`, or to its repetitions, with a single write, one process at a time.
 
     Raises ValueError where a column is missing or unknown, or where the file has other columns, and OSError where the
     disk is full; the file is then as it was.
     """
-    if set(row) != set(COLUMNS):
-        raise ValueError(f"ledger row: missing {set(COLUMNS) - set(row)}, unknown {set(row) - set(COLUMNS)}")
+    columns = TABLES[name]
+    if set(row) != set(columns):
+        raise ValueError(f"row of {name}: missing {set(columns) - set(row)}, unknown {set(row) - set(columns)}")
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / LEDGER
+    path = folder / name
     with FileLock(folder / ".ledger.lock"):
         check_header(path)
         fresh = not path.exists() or path.stat().st_size == 0
         buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
         if fresh:
             writer.writeheader()
         writer.writerow(row)
@@ -95,10 +102,18 @@ def read(folder: Path) -> pd.DataFrame:
 
     Raises ValueError where the file has other columns, so that a run finds out before it trains.
     """
-    path = folder / LEDGER
+    return _rows(folder / LEDGER).drop_duplicates("run_id", keep="last").reset_index(drop=True)
+
+
+def read_repeats(folder: Path) -> pd.DataFrame:
+    """All repetitions of runs, oldest first. Raises ValueError where the file has other columns."""
+    return _rows(folder / REPEATS)
+
+
+def _rows(path: Path) -> pd.DataFrame:
     check_header(path)
     if not path.exists() or path.stat().st_size == 0:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=TABLES[path.name])
     rows = pd.read_csv(path, dtype={"git_commit": str}, converters={"dirty": "True".__eq__})
     rows["git_commit"] = rows["git_commit"].fillna("")  # outside a git clone
-    return rows.drop_duplicates("run_id", keep="last").reset_index(drop=True)
+    return rows

@@ -9,7 +9,7 @@ from scipy.stats import gmean
 
 from seran_lib.paths import RESULTS
 
-from . import grid, result_plots, stats, verdicts
+from . import grid, ledger, result_plots, stats, verdicts
 from .evaluate import read_predictions
 from .profiles import FULL
 from .protocol import CONTRASTS, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
@@ -187,6 +187,20 @@ def _ratios(profile: str, data: str) -> dict[Contrast, str]:
             ratio = gmean(wrong[c.worse] / wrong[c.better], nan_policy="omit")
             found[c] = f"{ratio:.2f}, {seeds} seed{'s' if seeds > 1 else ''}"
     return found
+
+
+def repeats(profile: str) -> pd.DataFrame:
+    """Runs that were done a second time, a row a repetition: test errors in percent then and again, their ratio, and the
+    share of test images that are answered otherwise."""
+    both = ledger.read_repeats(RESULTS).merge(ledger.read(RESULTS), on="run_id", suffixes=("", "_then"))
+    both = both[both["profile"] == profile].set_index("run_id")
+    columns = {
+        "then": both["test_top1_error_then"].map("{:.1f} % in ".format) + both["precision_then"],
+        "again": both["test_top1_error"].map("{:.1f} % in ".format) + both["precision"],
+        "again / then": (both["test_top1_error"] / both["test_top1_error_then"]).map("{:.2f}".format),
+        "answered otherwise": (100 * both["other_answers"] / both["test"]).map("{:.1f} %".format),
+    }
+    return pd.DataFrame(columns).rename_axis("run")
 
 
 def seeds_needed(profile: str, seeds: Sequence[int] = (2, 3, 5, 10)) -> pd.DataFrame:

@@ -165,12 +165,30 @@ def test_a_finished_run_is_not_repeated(settings, capsys):
     error = f"{first['test_top1_error']:.2f} %"
     assert f"test error {error}; in the ledger, which keeps the first result: {error}" in capsys.readouterr().out
     assert [path.read_bytes() for path in kept] == contents
+    repeat = ledger.read_repeats(settings.results).iloc[-1]
+    same = ["run_id", "precision", "test_top1_error", "device", "weights_sha256"]
+    assert repeat[same].to_dict() == {name: first[name] for name in same} and repeat["other_answers"] == 0
     weights = (settings.folder / experiment.WEIGHTS).read_bytes()
     assert hashlib.sha256(weights).hexdigest() == first["weights_sha256"]
     predictions = pd.read_csv(experiment.predictions_path(settings))
     wrong = 100 * (predictions["label"] != predictions["predicted"]).mean()
     assert wrong == pytest.approx(first["test_top1_error"], abs=1e-3)
     assert set(first) == set(ledger.COLUMNS)
+
+
+def test_a_repetition_that_comes_out_otherwise_is_kept_beside_the_first(settings):
+    """Here it does because the first is made to have said something else of five images."""
+    first = experiment.run(settings)
+    path = experiment.predictions_path(settings)
+    predictions = evaluate.read_predictions(path)
+    predictions.loc[:4, "predicted"] = "another"
+    evaluate.save_table(path, predictions)
+    shutil.rmtree(settings.folder)
+    assert experiment.run(settings) == ledger.read(settings.results).iloc[0].to_dict()
+    repeats = ledger.read_repeats(settings.results)
+    assert repeats["other_answers"].tolist() == [5] and repeats["test_top1_error"].tolist() == [
+        first["test_top1_error"]
+    ]
 
 
 def test_an_epoch_goes_on_at_the_step_where_it_was_interrupted(settings, monkeypatch, capsys):
