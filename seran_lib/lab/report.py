@@ -190,8 +190,8 @@ def _ratios(profile: str, data: str) -> dict[Contrast, str]:
 
 
 def repeats(profile: str) -> pd.DataFrame:
-    """Runs that were done a second time, a row a repetition: test errors in percent then and again, their ratio, and the
-    share of test images that are answered otherwise."""
+    """Runs that were done a second time, a row a repetition: test errors in percent then and again, their ratio, and
+    the share of test images that are answered otherwise."""
     both = ledger.read_repeats(RESULTS).merge(ledger.read(RESULTS), on="run_id", suffixes=("", "_then"))
     both = both[both["profile"] == profile].set_index("run_id")
     columns = {
