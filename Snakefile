@@ -165,6 +165,11 @@ def collected_first(wildcards):
     return [local(BOOK / "01_collect_from_ala.done")] if wildcards.chapter == "02_curate_and_split" else []
 
 
+def start(wildcards):
+    """The start of the residual branches, for the chapters that train a network."""
+    return f"-p init={INIT}" if INIT and wildcards.chapter in ("08_train_one", "11_what_it_looks_at") else ""
+
+
 rule chapter:
     input:
         local(NOTEBOOKS / "{chapter}.ipynb"),
@@ -178,5 +183,6 @@ rule chapter:
         runtime=120,
     params:
         arguments=arguments(TRAININGS[0]),
+        start=start,
     shell:
-        f"{RUN} {{wildcards.chapter}} {{params.arguments}}"
+        f"{RUN} {{wildcards.chapter}} {{params.arguments}} {{params.start}}"

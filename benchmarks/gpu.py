@@ -54,6 +54,8 @@ def main() -> int:
         }
         times = medians(searching(ours, search=True), *pairs.values(), rounds=options.steps, warm_up=4)
         rates = [PAPER.batch / seconds for seconds in times]
+        tensors = len(list(as_trained.parameters()))
+        print(f"{name}: {1000 * times[0] / tensors:.3f} ms a step for each of {tensors} weight tensors", flush=True)
         for instead, theirs in zip(pairs, rates[1:], strict=True):
             report(f"training {name}, {PAPER.size} px, GPU", instead, "images/s", rates[0], theirs, device)
     return 0

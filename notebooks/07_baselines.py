@@ -165,7 +165,7 @@ shrunk.round(3)
 
 # %%
 figure, axis = plt.subplots(figsize=WIDE)
-for name, shift in zip(models, (-7, 3, 6, 3), strict=True):
+for name, shift in zip(models, (-9, -5, 6, 6), strict=True):
     colour = COLOURS["ours" if name == "seran_d" else "other"]
     axis.plot(widths, shrunk[name], color=colour, marker="o")
     axis.annotate(

@@ -89,7 +89,7 @@ settings = resolve(
     images_per_class=images_per_class,
 )
 dataset = open_dataset(settings, progress=True)
-show_table(settings_table(settings, dataset.count("train")))
+show_table(settings_table(settings, dataset.epoch))
 
 # %% [markdown]
 # The paper states the optimiser (AdamW), its weight decay, a learning rate of 5e-4, batch normalisation, dropout and

@@ -42,6 +42,7 @@ seed: int = 0  # one seed per run
 data: str = ""  # empty means the drawn demo insects
 out: str = ""  # empty means runs/<run id>
 epochs: int = 0  # zero means the number the profile names
+init: str = ""  # plain | zero, how residual branches start; empty means as the profile
 
 # %%
 import dataclasses
@@ -73,7 +74,7 @@ use_book_style()
 # nothing is trained here. Weights are not kept in the repository, so elsewhere the run is repeated for them.
 
 # %%
-settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
+settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs, init=init)
 dataset = open_dataset(settings)
 row = run(settings, dataset)
 trained = trained_network(settings, dataset, pick_device())

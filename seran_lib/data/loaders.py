@@ -89,6 +89,12 @@ class PackedLoader(DataLoader):
         return view, targets
 
 
+def repeats(parts: np.ndarray) -> int:
+    """How often an epoch shows each training image. Where some are "unused" (`split.limit_training`), the others are
+    repeated until it is about as long as one of them all, so that few images are not few steps as well."""
+    return round(1 + np.sum(parts == UNUSED) / max(np.sum(parts == "train"), 1))
+
+
 def make_loaders(
     images: PackedImages,
     targets: np.ndarray,
@@ -105,14 +111,11 @@ def make_loaders(
 ) -> DataLoaders:
     """Loaders of the parts "train", "valid" and "test"; `targets` and `parts` have one entry per image.
 
-    Where training images are "unused" (`split.limit_training`), an epoch repeats the others until it is about as long
-    as one of them all, so that few images are not few steps as well.
     `views`, `pieces` and `share` concern the training loader (see `PackedLoader`); with `evaluation_size` the images of
     the other two have another side than `size`.
     """
     rows = {part: np.flatnonzero(parts == part) for part in ("train", "valid", "test")}
-    training = len(rows["train"])
-    rows["train"] = np.tile(rows["train"], round(1 + np.sum(parts == UNUSED) / max(training, 1)))
+    rows["train"] = np.tile(rows["train"], repeats(parts))
     loaders = [
         PackedLoader(
             images,

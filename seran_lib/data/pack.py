@@ -32,7 +32,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from seran_lib.data.manifest import MANIFEST, DataError
 from seran_lib.progress import progress_bar
 
-FORMAT_VERSION = 1  # raise it when the pixels of the same pictures change
+FORMAT_VERSION = 2  # raise it when the pixels of the same pictures change
 PIXELS, SHAPES = "pixels.bin", "shapes.npy"
 LONGEST = 3  # stored longer side, in shorter sides
 SHORTEST_SIDE = 16  # pixels of a picture; below, nothing of an insect can be seen
@@ -257,6 +257,7 @@ def _stored_image(data: bytes, side: int) -> np.ndarray:
         image = image.convert("RGBA")
         sheet = Image.new("RGB", image.size, "white")
         sheet.paste(image, mask=image.getchannel("A"))
+        sheet.info = image.info  # where EXIF says which side is up
         image = sheet
     image = image.convert("RGB")
 

@@ -46,7 +46,7 @@ def train(options: argparse.Namespace) -> int:
     names = ("profile", "data", "epochs", "model", "seed", "init", "wiring", "lr", "recipe", "images_per_class", "out")
     settings = resolve(**{name: getattr(options, name) for name in names})
     dataset = open_dataset(settings, progress=share()[0] == 0)
-    say(cost.settings_table(settings, dataset.count("train")).to_string(header=False, index_names=False))
+    say(cost.settings_table(settings, dataset.epoch).to_string(header=False, index_names=False))
     row = run(settings, dataset)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -84,11 +84,11 @@ def way_rows(profile: str, data: str) -> pd.DataFrame:
 
 def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a way, in order: seeds, error and its standard deviation over seeds, valid_error, macro (percent),
-    time of training as a multiple of SERAN-D's (effort), and SERAN-D's error as a multiple of this one's with
-    its 95 % interval (times, low, high).
+    time of training as a multiple of SERAN-D's (effort), and SERAN-D's error as a multiple of this one's (times) with
+    its 95 % interval by the noise of all ways (low, high) and by that of these two (own_low, own_high).
 
     The effort is missing where SERAN-D was not trained on such a device. The multiple of the error is missing where
-    either has not been run, and its interval where no two ways share two seeds.
+    either has not been run, and its intervals where both share fewer than three seeds.
     """
     alike = ["device", "precision"]
     as_long = rows[rows["model"].isin(AS_LONG)].groupby(alike)["seconds"].mean().rename("as_long")
@@ -100,12 +100,16 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     table = table.reindex([way.name for way in ways()]).rename_axis("way")
     table["seeds"] = table["seeds"].fillna(0).astype(int)
     table["times"] = table["error"].get(BASE.name) / table["error"]
-    table[["low", "high"]] = np.nan
+    table[["low", "high", "own_low", "own_high"]] = np.nan
     run = rows["model"].unique()
     if BASE.name in run and len(run) > 1 and (design := stats.block_design(rows)):
-        for name in [name for name in run if name != BASE.name and stats.shared_seeds(rows, (BASE.name, name))]:
-            ratio = design.ratio(BASE.name, name)
-            table.loc[name, ["times", "low", "high"]] = ratio.ratio, ratio.low, ratio.high
+        for name in [name for name in run if name != BASE.name]:
+            if seeds := stats.shared_seeds(rows, (BASE.name, name)):
+                ratio = design.ratio(BASE.name, name)
+                table.loc[name, "times"] = ratio.ratio
+            if seeds >= SEEDS_NEEDED:
+                table.loc[name, ["low", "high"]] = ratio.low, ratio.high
+                table.loc[name, ["own_low", "own_high"]] = design.ratio_by_own_seeds(BASE.name, name)[1:]
     return table
 
 
@@ -128,9 +132,9 @@ def goal_table(table: pd.DataFrame) -> pd.DataFrame:
             continue
         best = mine.loc[mine["valid_error"].idxmin()]
         said = "reached" if best["low"] > asked else "not reached" if best["high"] < asked else verdicts.CANNOT_TELL
-        numbers = {name: best[name] for name in ("times", "low", "high", "effort")}
+        numbers = {name: best[name] for name in ("times", "low", "high", "own_low", "own_high", "effort")}
         verdict[goal] = {"judged": best.name, "asked": asked, **numbers, "verdict": said}
-    columns = ["judged", "asked", "times", "low", "high", "effort", "verdict"]
+    columns = ["judged", "asked", "times", "low", "high", "own_low", "own_high", "effort", "verdict"]
     return pd.DataFrame.from_dict(verdict, orient="index").reindex(columns=columns).rename_axis("goal")
 
 

@@ -23,7 +23,7 @@ from .distributed import mean_of_all, say, share
 from .evaluate import autocast, precision
 from .memory import Fit
 from .profiles import Settings, device_name
-from .recipe_callbacks import AverageWeights
+from .recipe_callbacks import AverageWeights, GrowingSize
 
 BEST = "best.safetensors"
 
@@ -215,14 +215,15 @@ class EpochLog(Callback):
 class Pace(Callback):
     """Measure the first steps of a sitting, write the pace down for `lab plan`, and say how long the rest takes.
 
-    An epoch of fewer steps is over before anybody asks.
+    An epoch of fewer steps is over before anybody asks. Where images grow, later ones take longer by their area; the
+    pace is that of the whole run.
     """
 
     order, run_valid = 56, False
     WARM_UP = 10
 
-    def __init__(self, settings: Settings):
-        self.settings, self.done = settings, False
+    def __init__(self, settings: Settings, growing: GrowingSize):
+        self.settings, self.growing, self.done = settings, growing, False
 
     def before_train(self) -> None:
         loader = self.dls.train
@@ -239,11 +240,14 @@ class Pace(Callback):
             self.began = time.perf_counter()
             return
         self.done = True
-        pace = (self.ends - self.begins) * loader.batch / (time.perf_counter() - self.began)
-        left = ((self.n_epoch - self.epoch) * loader.steps - step) * loader.batch
+        now = (self.ends - self.begins) * loader.batch / (time.perf_counter() - self.began)
+        areas = np.array([self.growing.side(epoch, self.n_epoch) ** 2 for epoch in range(self.n_epoch)])
+        areas = areas / areas[self.epoch]
+        pace = now / areas.mean()
+        left = (areas[self.epoch :].sum() * loader.steps - step) * loader.batch
         if share()[0] == 0:
             cost.record_pace(self.settings, device_name(self.dls.device), pace)
-        say(f"{pace:.0f} images/s: training ends in {cost.remaining_time(left, pace)}")
+        say(f"{now:.0f} images/s: training ends in {cost.remaining_time(left, now)}")
 
 
 class KeepState(Callback):
@@ -280,7 +284,8 @@ class KeepState(Callback):
         loader = self.dls.train
         step, rest = divmod(self.iter + 1, loader.pieces)
         loss = float(self.log.total_loss)
-        if rest == 0 and step < loader.steps and math.isfinite(loss):  # else FiniteLoss is about to stop the run
+        finite = math.isfinite(loss) and all(bool(p.isfinite().all()) for p in self.learn.model.parameters())
+        if rest == 0 and step < loader.steps and finite:  # else FiniteLoss is about to stop the run
             self.save(self.epoch, step, {"loss": loss, "seconds": self.log.seconds})
 
     def after_epoch(self) -> None:

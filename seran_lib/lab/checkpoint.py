@@ -22,7 +22,8 @@ TRAINING_CODE = (
     *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models", "pretrained")),
     "nets/recompute.py",
     *(f"data/{name}.py" for name in ("augment", "loaders", "pack")),
-    *(f"lab/{name}.py" for name in ("callbacks", "evaluate", "recipe_callbacks", "recipes", "train")),
+    *(f"lab/{name}.py" for name in ("callbacks", "dataset", "distributed", "evaluate", "recipe_callbacks", "recipes")),
+    "lab/train.py",
 )
 STATE, PREVIOUS, NEXT = "last.pt", "previous.pt", "next.pt"
 

@@ -7,12 +7,13 @@ from . import result_plots, stats, verdicts
 from .look import read_looks
 from .profiles import PROFILES
 from .protocol import CLAIMS, LOOK_ALIKES, SEEDS_NEEDED, STUDIES
-from .report import contrasts, interval
+from .report import bounds, contrasts, interval
 
 
 def verdict_table(profile: str) -> pd.DataFrame:
     """Every claim with its verdict on each data set: of each contrast, or by the rules of C5 to C8; of a contrast, too,
-    whether the paper's size lies within our interval. "p" is after Holm's correction, but for ratios of ratios."""
+    whether the paper's size lies within our interval, and the interval by the noise of its own two networks. "p" is
+    after Holm's correction, but for ratios of ratios."""
     tables = contrasts(profile)
     rows = []
     for data, table in tables.items():
@@ -21,11 +22,23 @@ def verdict_table(profile: str) -> pd.DataFrame:
             what = f"{result_plots.name(row.worse)} {relation} {result_plots.name(row.better)}"
             rows.append([row.claim, what, data, str(row.seeds or ""),
                          interval(row.paper, row.paper_low, row.paper_high),
-                         interval(row.ours, row.low, row.high), _p(row.holm), row.verdict, row.size])  # fmt: skip
+                         interval(row.ours, row.low, row.high), bounds(row.own_low, row.own_high), _p(row.holm),
+                         row.verdict, row.size])  # fmt: skip
         rows += [[claim, what, data, "", "", *_ratio(ratio), ""] for claim, what, ratio in _changes(profile, data)]
         rows += _overfitting(profile, data)
         rows += _localisation(profile, data)
-    columns = ["claim", "contrast", "data", "seeds", "paper", "ours", "p", "verdict", "the paper's size"]
+    columns = [
+        "claim",
+        "contrast",
+        "data",
+        "seeds",
+        "paper",
+        "ours",
+        "by their noise",
+        "p",
+        "verdict",
+        "the paper's size",
+    ]
     table = pd.DataFrame(rows, columns=columns)
     order = {claim: place for place, claim in enumerate(CLAIMS)}
     return table.sort_values(["claim", "contrast"], key=lambda column: column.map(order).fillna(0), kind="stable",
@@ -60,11 +73,11 @@ def _overfitting(profile: str, data: str) -> list[list[str]]:
     row = ["C6", "last over lowest validation loss: no attention; attention alone", data]
     seeds = min(map(len, runs.values()))
     if seeds < SEEDS_NEEDED:
-        return [[*row, str(seeds or ""), "", "", "", verdicts.NOT_RUN, ""]]
+        return [[*row, str(seeds or ""), "", "", "", "", verdicts.NOT_RUN, ""]]
     without, alone = (mine["last"] / mine["lowest"] for mine in runs.values())
     rises = "; ".join(f"{rise.mean():.2f}" for rise in (without, alone))
     verdict = decide_overfitting(without > 1 + verdicts.RISE, alone > 1 + verdicts.RISE)
-    return [[*row, str(seeds), "", rises, "", verdict, ""]]
+    return [[*row, str(seeds), "", rises, "", "", verdict, ""]]
 
 
 def decide_overfitting(without: pd.Series, alone: pd.Series) -> str:
@@ -109,13 +122,13 @@ def _localisation(profile: str, data: str) -> list[list[str]]:
         return []
     ours = f"{found['trained'].mean():.2f}; {found['random'].mean():.2f}"
     what = "pointing game, share on the insect: trained masks; random weights"
-    return [["C7", what, data, str(len(found)), "", ours, "", decide_localisation(found), ""]]
+    return [["C7", what, data, str(len(found)), "", ours, "", "", decide_localisation(found), ""]]
 
 
 def _ratio(ratio: stats.Ratio | None) -> list[str]:
     if ratio is None:
-        return ["", "", verdicts.NOT_RUN]
-    return [interval(ratio.ratio, ratio.low, ratio.high), _p(ratio.p), verdicts.decide_change(ratio)]
+        return ["", "", "", verdicts.NOT_RUN]
+    return [interval(ratio.ratio, ratio.low, ratio.high), "", _p(ratio.p), verdicts.decide_change(ratio)]
 
 
 def _p(p: float) -> str:

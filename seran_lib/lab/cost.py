@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from seran_lib.data.loaders import repeats
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.describe import training_memory
 from seran_lib.nets.recompute import recompute_blocks
@@ -88,6 +89,7 @@ def record_pace(settings: Settings, device_name: str, images_per_second: float) 
         "model": settings.model,
         "width": settings.width,
         "size": settings.size,
+        "recipe": settings.recipe,
         "device": device_name,
         "images_per_second": round(images_per_second, 2),
     }
@@ -106,6 +108,7 @@ def benchmarked_rates() -> list[dict[str, object]]:
             "model": row.what.removeprefix("training ").split(",")[0],
             "width": full.width,
             "size": full.size,
+            "recipe": "paper",
             "device": row.machine,
             "images_per_second": row.ours,
             "origin": "measured by benchmarks/gpu.py",
@@ -115,12 +118,13 @@ def benchmarked_rates() -> list[dict[str, object]]:
 
 
 def measured_rates(settings: Settings) -> pd.DataFrame:
-    """Training rates measured on any device with the settings' model, width and size, from the oldest to the newest.
+    """Training rates measured on any device with the settings' model, width and size, by their recipe or one of equal
+    steps, from the oldest to the newest.
 
-    Columns: utc, model, width, size, device, images_per_second and origin, which says where. They come from the
-    benchmarks, the ledger and the paces of runs that are not finished yet.
+    Columns: utc, model, width, size, recipe, device, images_per_second and origin, which says where. They come from
+    the benchmarks, the ledger and the paces of runs that are not finished yet.
     """
-    columns = ["utc", "model", "width", "size", "device", "images_per_second", "origin"]
+    columns = ["utc", "model", "width", "size", "recipe", "device", "images_per_second", "origin"]
     rows = ledger.read(settings.results)
     found = benchmarked_rates() + rows.assign(origin="measured in run " + rows["run_id"].astype(str)).to_dict("records")
     for path in {*profiles.RUNS.glob(f"*/{PACE}"), settings.folder / PACE}:
@@ -129,7 +133,14 @@ def measured_rates(settings: Settings) -> pd.DataFrame:
             found.append(pace | {"origin": f"measured over {PACE_STEPS} steps in run {pace['run_id']}"})
     table = pd.DataFrame(found, columns=columns)
     same = (table["model"] == settings.model) & (table["width"] == settings.width) & (table["size"] == settings.size)
+    same &= table["recipe"].isin([name for name in RECIPES if _step(name) == _step(settings.recipe)])
     return table[same].sort_values("utc", kind="stable")
+
+
+def _step(recipe: str) -> tuple:
+    """What of a recipe decides how long a step takes, besides the network."""
+    chosen = RECIPES[recipe]
+    return recipe == "frozen", chosen.sizes, chosen.views, chosen.window > 0
 
 
 def remaining_time(images_left: int, images_per_second: float) -> str:
@@ -156,9 +167,9 @@ def _expected_here(settings: Settings, images: int) -> str:
 
 
 def expected_time(settings: Settings, images: int) -> str:
-    """Expected duration of a run over `images` training images, in words for the table printed before it starts.
+    """Expected duration of a run with `images` an epoch, in words for the table printed before it starts.
 
-    The newest rate measured with the same model, width and size on the same device wins; full-size runs without one
+    The newest rate measured with the same steps on the same device wins; full-size runs without one
     are estimated per GPU type; anything else is said to be unknown. Validation is not counted.
     """
     measured = _expected_here(settings, images)
@@ -175,7 +186,7 @@ def settings_table(settings: Settings, images: int) -> pd.DataFrame:
         "device": device_name(pick_device()),
         "model": f"{settings.model}, width x{settings.width:g}, {settings.size} px",
         "wiring, initialisation": f"{settings.wiring}, {settings.init}",
-        "training images": f"{images:,}",
+        "images an epoch": f"{images:,}",
         "effective batch": f"{settings.batch}, in pieces where memory does not suffice",
         "epochs": str(settings.epochs),
         "recipe": f"{settings.recipe}: {RECIPES[settings.recipe].adds}",
@@ -191,7 +202,7 @@ def settings_table(settings: Settings, images: int) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Images:
-    """How many images a run trains and validates on, of how many classes, and in words where that is known from."""
+    """How many images an epoch trains and validates on, of how many classes, and in words where that is known from."""
 
     train: int
     valid: int
@@ -203,7 +214,8 @@ def count_images(settings: Settings) -> Images:
     """Images of the settings' data set after selection and split; no picture is opened. Raises DataError."""
     _, manifest, parts = read_split(settings)
     train, valid = (int((parts == part).sum()) for part in ("train", "valid"))
-    return Images(train, valid, manifest["label"].nunique(), f"{settings.data_name}, seed {settings.seed}")
+    where = f"{settings.data_name}, seed {settings.seed}"
+    return Images(repeats(parts) * train, valid, manifest["label"].nunique(), where)
 
 
 def paper_images() -> Images:

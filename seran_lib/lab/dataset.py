@@ -8,7 +8,7 @@ import torch
 from fastai.data.core import DataLoaders
 
 from seran_lib.data.drawn import draw_atlas
-from seran_lib.data.loaders import make_loaders
+from seran_lib.data.loaders import PackedLoader, make_loaders, repeats
 from seran_lib.data.manifest import DataError, read_manifest, select
 from seran_lib.data.pack import PackedImages, pack
 from seran_lib.data.split import fingerprint, limit_training, split_by_species
@@ -38,6 +38,11 @@ class Dataset:
     def count(self, part: str) -> int:
         """Number of images in "train", "valid" or "test"."""
         return int((self.parts == part).sum())
+
+    @property
+    def epoch(self) -> int:
+        """Number of images that an epoch trains on."""
+        return repeats(self.parts) * self.count("train")
 
     def loaders(
         self, settings: Settings, device: torch.device, *, pieces: int = 1, share: tuple[int, int] = (0, 1)
@@ -78,6 +83,16 @@ def open_dataset(settings: Settings, *, progress: bool = False) -> Dataset:
         classes=classes.tolist(),
         images=pack(folder, manifest, size=settings.size, cache=CACHE, progress=progress),
         fingerprint=fingerprint(manifest, parts),
+    )
+
+
+def seen_once(
+    images: PackedImages, rows: np.ndarray, targets: np.ndarray, settings: Settings, device: torch.device
+) -> PackedLoader:
+    """A loader that shows chosen images of a cache once, in order, as the settings' recipe shows test images."""
+    size = RECIPES[settings.recipe].evaluation_size(settings.size)
+    return PackedLoader(
+        images, rows, targets, size=size, batch=settings.batch, training=False, seed=settings.seed, device=device
     )
 
 

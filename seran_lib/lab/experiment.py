@@ -122,6 +122,7 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
             return row
         if row:
             say(f"{settings.run_id} is in the ledger since {row['utc']}, but its weights are not here: it is repeated")
+            ledger.read_repeats(settings.results)  # a file of other columns is found out now
         train_it = fit_frozen if settings.recipe == "frozen" else train
         training = train_it(settings, dataset, pick_device())
         if first:
@@ -130,15 +131,13 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
         return row or finished(settings, dataset)
 
 
-def save_weights(settings: Settings, training: Training) -> str:
-    """Write the run's weights; returns their SHA-256 (hex)."""
-    weights = to_safetensors(contiguous(training.model))
+def save_weights(settings: Settings, weights: bytes) -> None:
+    """Write the run's weights, as safetensors has them; where they are, the run is not done again."""
     write_atomically(settings.folder / WEIGHTS, lambda stream: stream.write(weights))
-    return hashlib.sha256(weights).hexdigest()
 
 
 def compare(settings: Settings, dataset: Dataset, training: Training, row: dict[str, object]) -> dict[str, object]:
-    """Save a repetition's weights, say its test error beside that of the ledger's row, and return the row.
+    """Say a repetition's test error beside that of the ledger's row, save its weights, and return the row.
 
     `repeats.csv` keeps the error, and how many test images are answered otherwise than then.
     """
@@ -147,18 +146,20 @@ def compare(settings: Settings, dataset: Dataset, training: Training, row: dict[
     error = measure(scores, dataset.targets[dataset.parts == "test"])["top1_error"]
     answers = prediction_table(scores, dataset, "test", row["temperature"])
     both = answers.merge(read_predictions(predictions_path(settings)), on="image_id", suffixes=("", "_then"))
+    weights = to_safetensors(contiguous(training.model))
     repeat = {
         "run_id": settings.run_id,
         "test_top1_error": round(float(error), 4),
         "other_answers": int((both["predicted"] != both["predicted_then"]).sum()),
-        **origin(training, save_weights(settings, training)),
+        **origin(training, weights),
     }
     ledger.append(settings.results, repeat, ledger.REPEATS)
+    save_weights(settings, weights)
     say(f"test error {error:.2f} %; in the ledger, which keeps the first result: {row['test_top1_error']:.2f} %")
     return row
 
 
-def origin(training: Training, weights_sha256: str) -> dict[str, object]:
+def origin(training: Training, weights: bytes) -> dict[str, object]:
     """When a finished training is recorded, by what code and on what it was made: columns of the ledger."""
     commit, dirty = ledger.git_state()
     return {
@@ -168,7 +169,7 @@ def origin(training: Training, weights_sha256: str) -> dict[str, object]:
         "precision": training.of_all_epochs("precision"),
         "device": training.of_all_epochs("device"),
         "versions": ledger.versions(),
-        "weights_sha256": weights_sha256,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
 
 
@@ -184,7 +185,8 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
             temperature = fit_temperature(scores, targets)
         else:
             save_table(predictions_path(settings), prediction_table(scores, dataset, part, temperature))
-    weights_sha256 = save_weights(settings, training)
+    weights = to_safetensors(contiguous(training.model))
+    save_weights(settings, weights)
     save_table(curve_path(settings), training.log)
     device = loaders.device
     row = {
@@ -213,7 +215,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         "seconds": round(training.seconds, 1),
         "images_per_second": round(training.images_per_second, 1),
         "gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else "",
-        **origin(training, weights_sha256),
+        **origin(training, weights),
     }
     ledger.append(settings.results, row)
     return row

@@ -58,15 +58,17 @@ def se_gates(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
         block.register_forward_pre_hook(lambda m, x, name=name: gates.update({name: m.gate(x[0]).flatten(1)}))
         for name, block in blocks(model, SqueezeExcitation).items()
     ]
-    with torch.inference_mode():
-        model.eval()(images)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with torch.inference_mode():
+            model.eval()(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
     return gates
 
 
 def stage_layer(model: nn.Module, stage: int) -> nn.Module:
-    """The module whose output is that of stage 1 to 4, in our networks and in timm's."""
+    """The module whose output is that of stage 1 to 4, in our networks and in timm's ResNets."""
     return model.stages[stage - 1] if isinstance(model, StagedNetwork) else getattr(model, f"layer{stage}")
 
 
@@ -74,8 +76,14 @@ def grad_cam(model: nn.Module, images: Tensor, stage: int) -> np.ndarray:
     """Grad-CAM of the predicted class on the output of a stage, (N, H, W) in 0..1, each image scaled to its own range.
 
     Selvaraju et al., ICCV 2017, as built by the package grad-cam. The map is all 0 where nothing speaks for the class.
+    Gradients go back to that output only: what lies before it is computed as in testing, in a fraction of the memory.
     """
-    with GradCAM(model, [stage_layer(model, stage)]) as cam:
-        maps = cam(images, targets=None)
-    model.zero_grad(set_to_none=True)
-    return maps
+    layer = stage_layer(model, stage)
+    model.requires_grad_(False)
+    begin = layer.register_forward_hook(lambda _, __, output: output.requires_grad_())  # before those of GradCAM
+    try:
+        with GradCAM(model, [layer]) as cam:
+            return cam(images, targets=None)
+    finally:
+        begin.remove()
+        model.requires_grad_(True)

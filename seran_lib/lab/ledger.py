@@ -114,6 +114,7 @@ def _rows(path: Path) -> pd.DataFrame:
     check_header(path)
     if not path.exists() or path.stat().st_size == 0:
         return pd.DataFrame(columns=TABLES[path.name])
-    rows = pd.read_csv(path, dtype={"git_commit": str}, converters={"dirty": "True".__eq__})
+    text = dict.fromkeys(("run_id", "git_commit", "data"), str)  # a set may be called 2019
+    rows = pd.read_csv(path, dtype=text, converters={"dirty": "True".__eq__})
     rows["git_commit"] = rows["git_commit"].fillna("")  # outside a git clone
     return rows

@@ -36,6 +36,7 @@ from torch.optim.swa_utils import update_bn
 
 from seran_lib.data.manifest import DataError
 from seran_lib.nets.attention import MaskBranch
+from seran_lib.nets.pretrained import PRETRAINED
 from seran_lib.paths import RESULTS
 
 from . import explain, ledger
@@ -155,6 +156,8 @@ def main(arguments: list[str] | None = None) -> int:
             parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=resolve.__kwdefaults__[name])
     try:
         settings = resolve(**vars(parser.parse_args(arguments)))
+        if settings.model in PRETRAINED:
+            raise ValueError(f"{settings.model} has other stages than the book's networks: choose one of those")
         dataset = open_dataset(settings)
         check_weights(settings, dataset)  # what is kept under the run's name must be of its row
         save_table(look_path(settings), look(settings, dataset))

@@ -26,24 +26,24 @@ MASK_EDITS: MappingProxyType[str, MaskEdit] = MappingProxyType(
 )
 
 
-@torch.inference_mode()
 def answers(model: nn.Module, subject: Subject, edit: Edit, mask_edit: MaskEdit | None = None) -> np.ndarray:
     """Class numbers (n,) the network gives to the edited pictures, with its attention masks edited or as they are.
 
-    In half precision, as when the run was measured: for the picture as it is these are the run's own answers.
+    For the picture as it is these are the run's own answers.
     """
     given = []
     for rows in subject.chunks():
         scenes, others = subject.scenes.take(rows), subject.scenes.take(subject.others[rows])
-        with autocast(subject.device):
-            replaced = _replaced(model, mask_edit, subject.view(others.pictures)) if mask_edit else nullcontext()
-            with replaced:
-                given.append(model(subject.view(edit(scenes, others))).float().argmax(1).cpu().numpy())
+        with _replaced(model, mask_edit, subject, others.pictures) if mask_edit else nullcontext():
+            given.append(subject.answers(model, subject.view(edit(scenes, others))))
     return np.concatenate(given)
 
 
-def _replaced(model: nn.Module, mask_edit: MaskEdit, others: Tensor) -> AbstractContextManager[None]:
-    foreign = explain.attention_masks(model, others)
+def _replaced(
+    model: nn.Module, mask_edit: MaskEdit, subject: Subject, others: np.ndarray
+) -> AbstractContextManager[None]:
+    with autocast(subject.device):
+        foreign = explain.attention_masks(model, subject.view(others))
     return explain.masks_replaced(model, lambda name, mask: mask_edit(mask, foreign[name]))
 
 

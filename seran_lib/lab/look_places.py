@@ -10,7 +10,6 @@ from seran_lib.data.augment import denormalise
 
 from . import explain, localise
 from .erase import erase_highest
-from .evaluate import autocast
 from .look_subject import Row, Subject, measured, wrong_row
 
 CAM_STAGES = (3, 4)
@@ -125,13 +124,8 @@ def road_rows(model: nn.Module, subject: Subject) -> list[Row]:
     found = []
     for name, highest in maps.items():
         for share in ROAD_SHARES:
-            wrong = _answers(model, erase_highest(images.cpu(), highest, share), subject) != subject.targets[rows]
+            erased = erase_highest(images.cpu(), highest, share).split(subject.batch)
+            given = np.concatenate([subject.answers(model, part) for part in erased])
+            wrong = given != subject.targets[rows]
             found.append(wrong_row("road", name, f"{share:g}", wrong))
     return found
-
-
-@torch.inference_mode()
-def _answers(model: nn.Module, images: Tensor, subject: Subject) -> np.ndarray:
-    with autocast(subject.device):
-        scores = [model(part.to(subject.device)).float() for part in images.split(subject.batch)]
-    return torch.cat(scores).argmax(1).cpu().numpy()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seran_lib.data.augment import plain_view
@@ -13,7 +13,9 @@ from seran_lib.data.manifest import DataError
 
 from .dataset import Dataset
 from .erase import Scenes, make_scenes
+from .evaluate import autocast
 from .profiles import Settings, pick_device
+from .recipes import RECIPES
 from .stats import mean_interval, wilson
 from .wings import Regions
 
@@ -32,6 +34,7 @@ class Subject:
     others: np.ndarray
     size: int
     batch: int
+    mirrored: bool
     device: torch.device
 
     def __len__(self) -> int:
@@ -45,6 +48,14 @@ class Subject:
         """Pictures (n, S, S, 3) uint8 as the network is given them in testing."""
         return plain_view(torch.from_numpy(pictures), self.size).to(self.device)
 
+    def answers(self, model: nn.Module, images: Tensor) -> np.ndarray:
+        """Class numbers (n,) that the network gives to normalised images (n, 3, H, W) as it did in testing: in half
+        precision and, by some recipes, with the mirror image of each."""
+        images = images.to(self.device)
+        with torch.inference_mode(), autocast(self.device):
+            scores = sum(model(seen).float() for seen in ((images, images.flip(3)) if self.mirrored else (images,)))
+        return scores.argmax(1).cpu().numpy()
+
 
 def make_subject(settings: Settings, dataset: Dataset, regions: Regions) -> Subject:
     """The test images in which an insect was found. Raises DataError where there are too few."""
@@ -56,18 +67,18 @@ def make_subject(settings: Settings, dataset: Dataset, regions: Regions) -> Subj
             "Masks are known for drawn insects, and found on specimen sheets; field photographs have none.",
         )
     pictures = dataset.images.fetch(rows[chosen], np.full(len(chosen), 0.5))
-    rng = np.random.default_rng((settings.seed, 12))
+    rng, recipe = np.random.default_rng((settings.seed, 12)), RECIPES[settings.recipe]
+    size = recipe.evaluation_size(settings.size)
     insect = regions.insect[chosen]
-    small = F.interpolate(
-        torch.from_numpy(insect)[:, None].float(), (settings.size,) * 2, mode="bilinear", antialias=True
-    )
+    small = F.interpolate(torch.from_numpy(insect)[:, None].float(), (size, size), mode="bilinear", antialias=True)
     return Subject(
         scenes=make_scenes(pictures, insect, regions.furniture[chosen], settings.seed),
         insect=small[:, 0].numpy() >= 0.5,
         targets=targets,
         others=np.array([rng.choice(np.flatnonzero(targets != target)) for target in targets]),
-        size=settings.size,
+        size=size,
         batch=settings.batch,
+        mirrored=recipe.flip,
         device=pick_device(),
     )
 

@@ -13,8 +13,12 @@ class GrowingSize(Callback):
     def __init__(self, sizes: tuple[int, ...]):
         self.sizes = sizes
 
+    def side(self, epoch: int, epochs: int) -> int:
+        """The side in one of so many epochs, counted from 0."""
+        return self.sizes[epoch * len(self.sizes) // epochs]
+
     def before_epoch(self) -> None:
-        self.dls.train.size = self.sizes[self.epoch * len(self.sizes) // self.n_epoch]
+        self.dls.train.size = self.side(self.epoch, self.n_epoch)
 
 
 class AverageWeights(Callback):

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from itertools import combinations
+from statistics import NormalDist
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
-from scipy.stats import gmean
 
 from seran_lib.paths import RESULTS
 
 from . import grid, ledger, result_plots, stats, verdicts
 from .evaluate import read_predictions
-from .profiles import FULL
+from .profiles import FULL, TABLE1, TABLE2
 from .protocol import CONTRASTS, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import FOLDER as UNKNOWNS
 from .unknowns import separation
@@ -119,6 +121,11 @@ def interval(middle: float, low: float, high: float) -> str:
     return "" if pd.isna(middle) else f"{middle:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def bounds(low: float, high: float) -> str:
+    """An interval alone as tables print it; empty where there is none."""
+    return "" if pd.isna(low) else f"[{low:.2f}, {high:.2f}]"
+
+
 def ratio_text(ratio: stats.Ratio) -> str:
     """A ratio of errors with its 95 % interval as tables print it."""
     return interval(ratio.ratio, ratio.low, ratio.high)
@@ -160,33 +167,36 @@ def single_runs(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataF
 
 
 def full_size(profile: str) -> dict[str, pd.DataFrame]:
-    """Data set -> the ratios of errors that were run with the full networks, a row a contrast: in the paper, in each
-    profile of full networks, and in `profile`. With fewer than three seeds a ratio has no interval."""
+    """Data set -> the ratios of errors of every two networks that were run in full, a row a ratio: in the paper, in
+    each profile of full networks, and in `profile`. With fewer than three seeds an interval is of test images alone."""
     tables = {}
     for data in dict.fromkeys(data for full in FULL for data in sets(full)):
-        columns = {full: _ratios(full, data) for full in FULL}
-        shown = [c for c in CONTRASTS if any(c in ratios for ratios in columns.values())]
-        columns |= {profile: _ratios(profile, data)}
-        paper = {c: ratio_text(verdicts.paper_ratio(c)) for c in shown}
-        cells = {"paper": paper} | {f"profile {name}": ratios for name, ratios in columns.items() if ratios}
-        table = pd.DataFrame(cells).reindex(shown).fillna("").rename(index=_ratio_name)
-        tables[data] = table.rename_axis(f"ratio of errors, {data}")
+        run = pd.concat([verdicts.study_rows("tables", full, data) for full in FULL])["model"]
+        order = [model for model in (*TABLE1, *TABLE2) if model in set(run)]
+        pairs = [Contrast("", *pair) for pair in combinations(order, 2)]
+        paper = [verdicts.paper_ratio(pair) for pair in pairs]
+        columns = {"paper": [ratio_text(ratio) if ratio else "" for ratio in paper]}
+        for name in (*FULL, profile):
+            columns[f"profile {name}"] = [_ratio(name, data, pair) for pair in pairs]
+        table = pd.DataFrame(columns, index=[_ratio_name(pair) for pair in pairs])
+        shown = table.columns[(table != "").any()]
+        tables[data] = table[shown].rename_axis(f"ratio of errors, {data}")
     return tables
 
 
-def _ratios(profile: str, data: str) -> dict[Contrast, str]:
-    """The ratio of errors of every contrast that has a seed of both models, with its seeds in words."""
-    rows, found = verdicts.study_rows("tables", profile, data), {}
-    design = stats.block_design(rows)
-    for c in CONTRASTS:
-        seeds = stats.shared_seeds(rows, (c.worse, c.better))
-        if seeds >= SEEDS_NEEDED and design:
-            found[c] = f"{ratio_text(design.ratio(c.worse, c.better))}, {seeds} seeds"
-        elif seeds:
-            wrong = rows.pivot(index="seed", columns="model", values="wrong") + 0.5
-            ratio = gmean(wrong[c.worse] / wrong[c.better], nan_policy="omit")
-            found[c] = f"{ratio:.2f}, {seeds} seed{'s' if seeds > 1 else ''}"
-    return found
+def _ratio(profile: str, data: str, pair: Contrast) -> str:
+    """A ratio of errors with its seeds in words, empty where no seed of both was run."""
+    rows = verdicts.study_rows("tables", profile, data)
+    seeds, design = stats.shared_seeds(rows, (pair.worse, pair.better)), stats.block_design(rows)
+    if seeds >= SEEDS_NEEDED and design:
+        return f"{ratio_text(design.ratio(pair.worse, pair.better))}, {seeds} seeds"
+    if not seeds:
+        return ""
+    wrong = rows.pivot(index="seed", columns="model", values="wrong")[[pair.worse, pair.better]].dropna() + 0.5
+    middle = np.log(wrong[pair.worse] / wrong[pair.better]).mean()
+    half = NormalDist().inv_cdf(0.975) * verdicts.images_sd(verdicts.paired_tests(rows, [pair])).item()
+    text = interval(*np.exp([middle, middle - half, middle + half]))
+    return f"{text}, {seeds} seed{'s' if seeds > 1 else ''}, images only"
 
 
 def repeats(profile: str) -> pd.DataFrame:
@@ -213,19 +223,22 @@ def seeds_needed(profile: str, seeds: Sequence[int] = (2, 3, 5, 10)) -> pd.DataF
     return pd.DataFrame.from_dict(table, orient="index")
 
 
-def own_seeds(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
-    """Each contrast with the noise pooled over all networks, and with that of its own two networks alone."""
-    rows, table = verdicts.study_rows("tables", profile, data), {}
-    design = stats.block_design(rows)
-    for c in chosen if design else ():
-        if (seeds := stats.shared_seeds(rows, (c.worse, c.better))) >= SEEDS_NEEDED:
-            pooled = design.ratio(c.worse, c.better)
-            table[_ratio_name(c)] = {
-                "seeds": seeds,
-                "noise of all networks": ratio_text(pooled),
-                "noise of these two": interval(*design.ratio_by_own_seeds(c.worse, c.better)),
-            }
-    return pd.DataFrame.from_dict(table, orient="index")
+def without_look_alikes(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
+    """Ratios of errors that are no verdicts: of all test errors as in the verdicts, of the mean over species, in which
+    rare ones count as much, and of the errors outside the groups of look-alikes."""
+    rows = verdicts.study_rows("tables", profile, data)
+    outside = verdicts.look_alike_errors(rows, data).query("kind == 'other'")
+    ways = {
+        "all errors": rows,
+        "mean over species": rows.assign(wrong=rows["test_macro_error"] * rows["n"] / 100),
+        "outside look-alikes": outside,
+    }
+    columns = {}
+    for way, runs in ways.items():
+        design = stats.block_design(runs)
+        enough = [c for c in chosen if stats.shared_seeds(runs, (c.worse, c.better)) >= SEEDS_NEEDED]
+        columns[way] = {_ratio_name(c): ratio_text(design.ratio(c.worse, c.better)) for c in enough}
+    return pd.DataFrame(columns)
 
 
 def paper_with_noise(profile: str, chosen: Sequence[Contrast]) -> pd.DataFrame:

@@ -133,12 +133,13 @@ def resolvable_difference(
 
 @dataclass(frozen=True)
 class Paired:
-    """Two networks on the same images: how many only the first got wrong, and only the second, and McNemar's p.
+    """Two networks on the same images: how many both got wrong, only the first, and only the second, and McNemar's p.
 
     `points` is the first error less the second in percentage points.
     """
 
     n: int
+    both: int
     only_first: int
     only_second: int
     p: float
@@ -153,6 +154,12 @@ class Paired:
         disagree, difference = self.only_first + self.only_second, self.only_first - self.only_second
         return 100 * sqrt(max(disagree - difference**2 / self.n, 0)) / self.n
 
+    @property
+    def log_sd(self) -> float:
+        """The same of the logarithm of the ratio of both errors, each with half an image more: a standard deviation."""
+        first, second = self.both + self.only_first + 0.5, self.both + self.only_second + 0.5
+        return sqrt((self.only_first + self.only_second) / (first * second))
+
 
 def mcnemar(wrong_first: np.ndarray, wrong_second: np.ndarray) -> Paired:
     """McNemar's exact test on two arrays (n,) that say which of the same images each network got wrong.
@@ -164,7 +171,7 @@ def mcnemar(wrong_first: np.ndarray, wrong_second: np.ndarray) -> Paired:
         raise ValueError(f"{first.size} and {second.size} answers: both networks must have answered the same images")
     table = [[np.sum(first & second), np.sum(first & ~second)], [np.sum(~first & second), np.sum(~first & ~second)]]
     p = contingency_tables.mcnemar(table, exact=True).pvalue
-    return Paired(first.size, int(table[0][1]), int(table[1][0]), float(p))
+    return Paired(first.size, int(table[0][0]), int(table[0][1]), int(table[1][0]), float(p))
 
 
 def bootstrap_macro_error(
@@ -173,14 +180,15 @@ def bootstrap_macro_error(
     """The macro error (mean over species of the share that is wrong) in `draws` samples of groups, (draws,) shares.
 
     Efron's bootstrap by cluster: what is drawn again, species by species, are the groups (animals, occurrences,
-    near-duplicate clusters), whose images stay together, because they fail together. All arrays are (n,).
+    near-duplicate clusters), whose images stay together, because they fail together: of k groups k - 1, so that the
+    spread is not too small where they are few (Rao and Wu, JASA 1988). All arrays are (n,).
     """
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"wrong": np.asarray(wrong, dtype=float), "label": labels, "group": groups})
     per_species = []
     for _, images in frame.groupby("label"):
         units = images.groupby("group")["wrong"].agg(["sum", "size"]).to_numpy()
-        times = rng.multinomial(len(units), np.full(len(units), 1 / len(units)), size=draws)
+        times = rng.multinomial(max(len(units) - 1, 1), np.full(len(units), 1 / len(units)), size=draws)
         failed, shown = (times @ units).T
         per_species.append(failed / shown)
     return np.mean(per_species, axis=0)
@@ -240,19 +248,21 @@ class BlockDesign:
         """Standard deviation of the rest: about the relative error of one run's error, 0.1 being 10 %."""
         return float(np.sqrt(self._fit.mse_resid))
 
-    def ratio(self, first: str, second: str) -> Ratio:
-        """Error of the first model over that of the second."""
-        return self.contrast({first: 1, second: -1})
+    def ratio(self, first: str, second: str, *, least_sd: float = 0.0) -> Ratio:
+        """Error of the first model over that of the second; `least_sd` as in `contrast`."""
+        return self.contrast({first: 1, second: -1}, least_sd=least_sd)
 
-    def contrast(self, weights: Mapping[str, int]) -> Ratio:
+    def contrast(self, weights: Mapping[str, int], *, least_sd: float = 0.0) -> Ratio:
         """The product of the models' errors to the powers given: {a: 1, b: -1, c: -1, d: 1} is (a / b) / (c / d).
 
-        Raises ValueError where the models share no seed.
+        `least_sd` is the standard deviation that its logarithm is known to have at least, as from the choice of test
+        images: models of few errors have more of it than the noise of all. Raises ValueError where the models share no
+        seed.
         """
         logs = (self._log_errors[list(weights)] * pd.Series(weights)).sum(axis=1, skipna=False).dropna()
         if logs.empty:
             raise ValueError(f"{', '.join(weights)} share no seed")
-        sd = self.noise * sqrt(sum(weight**2 for weight in weights.values()) / len(logs))
+        sd = max(self.noise * sqrt(sum(weight**2 for weight in weights.values()) / len(logs)), least_sd)
         known = student(self.degrees_of_freedom, loc=logs.mean(), scale=sd)
         bounds = np.exp(known.ppf([0.025, 0.975, 0.05, 0.95]))
         return Ratio(float(np.exp(logs.mean())), *map(float, bounds), float(2 * min(known.cdf(0), known.sf(0))))
@@ -316,12 +326,13 @@ def calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 
     return float(np.sum(gaps) / len(order))
 
 
-def calibration_by_chance(probabilities: np.ndarray, *, draws: int = 100, seed: int = 0) -> float:
-    """The calibration error that a network with exactly these probabilities (n,) has on so many images: a share, the
-    mean over `draws` in which each prediction is right as often as its probability says."""
+def calibration_by_chance(probabilities: np.ndarray, *, draws: int = 100, seed: int = 0) -> tuple[float, float]:
+    """The calibration error that a network with exactly these probabilities (n,) has on so many images, shares: mean
+    and standard deviation over `draws` in which each prediction is right as often as its probability says."""
     chance = np.random.default_rng(seed)
     right = chance.random((draws, len(probabilities))) < probabilities
-    return float(np.mean([calibration_error(probabilities, drawn) for drawn in right]))
+    errors = [calibration_error(probabilities, drawn) for drawn in right]
+    return float(np.mean(errors)), float(np.std(errors))
 
 
 def risk_by_coverage(probabilities: np.ndarray, right: np.ndarray) -> pd.DataFrame:

@@ -180,14 +180,15 @@ def _train(settings: Settings, dataset: Dataset, device: torch.device, fit: Fit,
         within = f" and {steps_done} of {learner.dls.train.steps} steps" if steps_done else ""
         say(f"resumed after epoch {epochs_done} of {settings.epochs}{within}")
     if epochs_done < settings.epochs:
+        growing = GrowingSize(recipe.training_sizes(settings.size))
         log = callbacks.EpochLog(rows, state["begun"] if state else {})
         acting = [
             callbacks.StepSeed(settings.seed, epochs_done, steps_done),
-            GrowingSize(recipe.training_sizes(settings.size)),
+            growing,
             callbacks.StepSchedule(schedule(settings.lr)),
             callbacks.FiniteLoss(settings, dataset.manifest["image_id"].to_numpy()[learner.dls.train.rows]),
             log,
-            callbacks.Pace(settings),
+            callbacks.Pace(settings, growing),
             *([average] if average else []),
             callbacks.KeepState(
                 settings, identity(settings, dataset), fit, log, average, state["scaler"] if state else {}

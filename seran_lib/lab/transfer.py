@@ -14,10 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from seran_lib.data.loaders import PackedLoader
 from seran_lib.nets.pretrained import create_pretrained
 
-from .dataset import Dataset
+from .dataset import Dataset, seen_once
 from .distributed import say
 from .evaluate import measure, precision, predict
 from .memory import Fit
@@ -55,21 +54,6 @@ class LinearProbe(nn.Module):
             return nn.functional.linear((features.float() - self.mean) / self.scale, self.weight, self.bias)
 
 
-def seen_once(dataset: Dataset, settings: Settings, device: torch.device, part: str) -> PackedLoader:
-    """A loader that shows each image of a part once, as it is, in the order of the set."""
-    chosen = dataset.parts == part
-    return PackedLoader(
-        dataset.images,
-        np.flatnonzero(chosen),
-        dataset.targets[chosen],
-        size=settings.size,
-        batch=settings.batch,
-        training=False,
-        seed=settings.seed,
-        device=device,
-    )
-
-
 def fit_frozen(settings: Settings, dataset: Dataset, device: torch.device) -> Training:
     """The pretrained network of the settings with a logistic regression of the training images as its classifier.
 
@@ -80,8 +64,10 @@ def fit_frozen(settings: Settings, dataset: Dataset, device: torch.device) -> Tr
     began = time.perf_counter()
     network = create_pretrained(settings.model, len(dataset.classes)).to(device, memory_format=torch.channels_last)
     network.classifier = nn.Identity()
-    features = {part: predict(network, seen_once(dataset, settings, device, part)) for part in ("train", "valid")}
-    targets = {part: dataset.targets[dataset.parts == part] for part in features}
+    rows = {part: np.flatnonzero(dataset.parts == part) for part in ("train", "valid")}
+    targets = {part: dataset.targets[chosen] for part, chosen in rows.items()}
+    loaders = {part: seen_once(dataset.images, rows[part], targets[part], settings, device) for part in rows}
+    features = {part: predict(network, loader) for part, loader in loaders.items()}
     rate = sum(map(len, features.values())) / (time.perf_counter() - began)
     say(f"{rate:.0f} images/s: features of {sum(map(len, features.values())):,} images")
     scaler = StandardScaler().fit(features["train"])

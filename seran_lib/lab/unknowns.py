@@ -14,7 +14,6 @@ import pandas as pd
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
-from seran_lib.data.loaders import PackedLoader
 from seran_lib.data.manifest import DataError, read_manifest
 from seran_lib.data.pack import pack
 from seran_lib.paths import CACHE, RESULTS
@@ -22,7 +21,7 @@ from seran_lib.progress import progress_bar
 
 from . import ledger
 from .checkpoint import CheckpointError
-from .dataset import Dataset, open_dataset
+from .dataset import Dataset, open_dataset, seen_once
 from .evaluate import predict, save_table
 from .evidence import settings_of, stored_weights, trained_network
 from .profiles import PROFILES, Settings, pick_device
@@ -43,11 +42,9 @@ def answer(settings: Settings, dataset: Dataset, images: pd.DataFrame, temperatu
     Raises DataError where its weights are not on this machine.
     """
     device, recipe = pick_device(), RECIPES[settings.recipe]
-    size = recipe.evaluation_size(settings.size)
     packed = pack(dataset.folder, images, size=settings.size, cache=CACHE)
     rows = np.arange(len(images))
-    loader = PackedLoader(packed, rows, np.zeros(len(rows), dtype=np.int64), size=size, batch=settings.batch,
-                          training=False, seed=settings.seed, device=device)  # fmt: skip
+    loader = seen_once(packed, rows, np.zeros(len(rows), dtype=np.int64), settings, device)
     scores = predict(trained_network(settings, dataset, device), loader, mirrored=recipe.flip).astype(float)
     return pd.DataFrame(
         {

@@ -6,6 +6,8 @@ contrast that lacks seeds is "not run".
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -75,19 +77,25 @@ def predictions(run_id: str) -> pd.DataFrame:
 
     Runs of a time when groups were not kept have each image for a group of its own.
     """
-    table = read_predictions(RESULTS / "predictions" / f"{run_id}.csv.gz").sort_values("image_id")
+    path = RESULTS / "predictions" / f"{run_id}.csv.gz"
+    return _predictions(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _predictions(path: Path, changed: int) -> pd.DataFrame:
+    table = read_predictions(path).sort_values("image_id")
     table = table.assign(right=table["label"] == table["predicted"], group=table.get("group", table["image_id"]))
     return table.reset_index(drop=True)
 
 
 def paper_ratio(contrast: Contrast, noise: float = 0.0) -> stats.Ratio:
-    """The paper's own ratio of two models' errors: of Table 1 on test images, else of Table 2 on validation images."""
+    """The paper's own ratio of two models' errors: on test images where Table 1 has both, else on validation images."""
     table1, table2 = paper.table1(), paper.table2()
     pair = [contrast.worse, contrast.better]
     if set(pair) <= set(table1.index):
         rates, n = table1.loc[pair, "test_top1"], PAPER_TEST
     else:
-        rates, n = table2.loc[pair, "valid_top1"], PAPER_VALID
+        rates, n = pd.concat([table1, table2])["valid_top1"].groupby(level=0).first()[pair], PAPER_VALID
     first, second = (rates * n / 100).round()
     return stats.ratio_of_rates(first, n, second, n, noise=noise)
 
@@ -105,12 +113,17 @@ def decide(ratio: stats.Ratio, holm: float, *, tie: bool) -> str:
 
 
 def contrast_table(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
-    """One row a contrast: ours and the paper's ratio with intervals, p, Holm's p, and the verdicts on direction and
-    on the paper's size. Without enough seeds of both models the verdict is "not run" and the numbers are missing."""
+    """One row a contrast: ours and the paper's ratio with intervals, ours also by the noise of its own two models
+    (own_low, own_high), p, Holm's p, and the verdicts on direction and on the paper's size. Without enough seeds of
+    both models the verdict is "not run" and the numbers are missing."""
     seeds = [stats.shared_seeds(rows, (c.worse, c.better)) for c in contrasts]
     enough = [shared >= SEEDS_NEEDED for shared in seeds]
     design = stats.BlockDesign(rows) if any(enough) else None
-    ours = [design.ratio(c.worse, c.better) if run else None for c, run in zip(contrasts, enough, strict=True)]
+    images = images_sd(paired_tests(rows, [c for c, run in zip(contrasts, enough, strict=True) if run]))
+    ours = [
+        design.ratio(c.worse, c.better, least_sd=images[c.worse, c.better]) if run else None
+        for c, run in zip(contrasts, enough, strict=True)
+    ]
     directed = [k for k, c in enumerate(contrasts) if ours[k] and not c.tie]
     family = sum(not c.tie for c in contrasts)
     holm = dict(zip(directed, stats.holm([ours[k].p for k in directed], family), strict=True))
@@ -124,14 +137,19 @@ def contrast_table(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS
             row |= {"ours": ratio.ratio, "low": ratio.low, "high": ratio.high, "p": ratio.p, "holm": holm.get(k)}
             row |= {"verdict": decide(ratio, holm.get(k, np.nan), tie=contrast.tie)}
             row |= {"size": "possible" if ratio.low <= theirs.ratio <= ratio.high else "ruled out"}
+            row |= dict(
+                zip(
+                    ("own_low", "own_high"), design.ratio_by_own_seeds(contrast.worse, contrast.better)[1:], strict=True
+                )
+            )
         table.append(row)
-    columns = ["ours", "low", "high", "p", "holm"]
+    columns = ["ours", "low", "high", "own_low", "own_high", "p", "holm"]
     return pd.DataFrame(table).reindex(columns=[*dict.fromkeys([*table[0], *columns])])
 
 
 def paired_tests(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
     """McNemar's test of every contrast and seed that both models have: what a reader of that one run would have
-    said. Columns claim, worse, better, seed, points, sampling_sd, p, and Holm's p over all `contrasts`."""
+    said. Columns claim, worse, better, seed, points, sampling_sd, log_sd, p, and Holm's p over all `contrasts`."""
     runs = {(row.model, row.seed): row.run_id for row in rows.itertuples()}
     answers = {run_id: predictions(run_id) for run_id in runs.values()}
     table = []
@@ -144,11 +162,18 @@ def paired_tests(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) 
             if not first["image_id"].equals(second["image_id"]):
                 raise ValueError(f"{pair[0]} and {pair[1]} were tested on different images: run them on one data set")
             test = stats.mcnemar(~first["right"], ~second["right"])
-            table.append([contrast.claim, contrast.worse, contrast.better, seed, test.points, test.sampling_sd, test.p])
-    frame = pd.DataFrame(table, columns=["claim", "worse", "better", "seed", "points", "sampling_sd", "p"])
+            row = {"claim": contrast.claim, "worse": contrast.worse, "better": contrast.better, "seed": seed}
+            table.append(row | {name: getattr(test, name) for name in ("points", "sampling_sd", "log_sd", "p")})
+    frame = pd.DataFrame(table, columns=["claim", "worse", "better", "seed", "points", "sampling_sd", "log_sd", "p"])
     if frame.empty:
         return frame.assign(holm=[])
     return frame.assign(holm=frame.groupby("seed")["p"].transform(lambda p: stats.holm(p, len(contrasts))))
+
+
+def images_sd(tests: pd.DataFrame) -> pd.Series:
+    """What the choice of test images alone does to the logarithm of the mean ratio of two models over its seeds: a
+    standard deviation, by (worse, better)."""
+    return tests.groupby(["worse", "better"])["log_sd"].agg(lambda sd: np.sqrt((sd**2).sum()) / len(sd))
 
 
 def noise_parts(tests: pd.DataFrame) -> pd.DataFrame:
@@ -165,16 +190,10 @@ def noise_parts(tests: pd.DataFrame) -> pd.DataFrame:
 def training_noise(rows: pd.DataFrame) -> float:
     """What training, without the choice of test images, adds to the logarithm of one run's error: a standard deviation.
 
-    The variance of the block design's rest, less the part that test images explain: of a ratio of two errors p and q
-    on the same n images that is about (images only one of them got wrong) / (n^2 p q), and half of it is one run's.
+    The variance of the block design's rest, less the part that test images explain, half of that of a ratio.
     """
-    rate = {(row.model, row.seed): row.wrong / row.n for row in rows.itertuples()}
-    n = rows["n"].iloc[0]
-    explained = [
-        (test.sampling_sd / 100) ** 2 / max(rate[test.worse, test.seed] * rate[test.better, test.seed], 1 / n**2) / 2
-        for test in paired_tests(rows).itertuples()
-    ]
-    return float(np.sqrt(max(stats.BlockDesign(rows).noise ** 2 - np.mean(explained), 0)))
+    explained = (paired_tests(rows)["log_sd"] ** 2).mean() / 2
+    return float(np.sqrt(max(stats.BlockDesign(rows).noise ** 2 - explained, 0)))
 
 
 def change_of_ratio(first: pd.DataFrame, second: pd.DataFrame, worse: str, better: str) -> stats.Ratio | None:
@@ -286,7 +305,8 @@ def confusions(rows: pd.DataFrame, model: str) -> pd.DataFrame:
 
 def calibration(rows: pd.DataFrame) -> pd.DataFrame:
     """Per run: temperature, the calibration error (shares) before and after dividing by it, and what it would be after
-    it by chance, were the probabilities exact; without the runs of a time when no temperature was fitted."""
+    it by chance, were the probabilities exact, with its standard deviation; without the runs of a time when no
+    temperature was fitted."""
     table = []
     for row in rows.dropna(subset=["temperature"]).itertuples():
         answers = predictions(row.run_id)
@@ -295,8 +315,8 @@ def calibration(rows: pd.DataFrame) -> pd.DataFrame:
             for column in ("probability", "calibrated")
         )
         by_chance = stats.calibration_by_chance(answers["calibrated"].to_numpy())
-        table.append([row.model, row.seed, row.temperature, before, after, by_chance])
-    return pd.DataFrame(table, columns=["model", "seed", "temperature", "before", "after", "by chance"])
+        table.append([row.model, row.seed, row.temperature, before, after, *by_chance])
+    return pd.DataFrame(table, columns=["model", "seed", "temperature", "before", "after", "by chance", "chance_sd"])
 
 
 def data_sets(profile: str) -> list[str]:

@@ -33,9 +33,9 @@ class Regions:
     exact: bool
 
 
-def find_regions(dataset: Dataset, part: str = "test") -> Regions:
-    """The regions of every image of a part, in its order."""
-    rows = np.flatnonzero(dataset.parts == part)
+def find_regions(dataset: Dataset) -> Regions:
+    """The regions of every test image, in their order."""
+    rows = np.flatnonzero(dataset.parts == "test")
     side, exact = dataset.images.side, (Path(dataset.folder) / CARD).is_file()
     if exact:
         drawings = redraw(dataset.folder, dataset.manifest["image_id"].to_numpy()[rows])

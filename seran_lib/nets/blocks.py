@@ -13,7 +13,7 @@ EXPANSION = 4  # a bottleneck computes its 3x3 convolution on a quarter of its o
 
 
 def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution without bias (a batch normalisation always follows) that keeps H and W at stride 1."""
+    """A convolution without bias, as in the authors' networks, that keeps H and W at stride 1."""
     return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
 
 
@@ -107,9 +107,9 @@ class SqueezeExcitation(nn.Module):
 class SEBottleneck(Bottleneck):
     """The SE-ResNet module (§3.2): a bottleneck whose residual F(x) is rescaled before the identity is added."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, reduction: int = 16):
-        super().__init__(in_channels, out_channels, stride)
-        self.se = SqueezeExcitation(out_channels, reduction)
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(in_channels, out_channels)
+        self.se = SqueezeExcitation(out_channels)
 
     def join(self, identity: Tensor, residual: Tensor) -> Tensor:
         """x + s * F(x)."""

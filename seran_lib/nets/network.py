@@ -54,7 +54,6 @@ class StagedNetwork(nn.Module):
                 raise ValueError(f"stage {word!r} of layout {layout}: expected R first, then only R, S and A")
         if "A" in layout[3]:
             raise ValueError(f"layout {layout}: stage 4 is already at 1/32, an attention module could not pool there")
-        self.layout = layout
         stem_channels = tuple(scaled(channels, width) for channels in stem)
         self.stem = seven_by_seven_stem(*stem_channels) if len(stem) == 1 else three_layer_stem(stem_channels)
         self.pool, self.pool_name = make_pool(pool), pool

@@ -16,6 +16,8 @@ from timm.data.constants import (
 )
 from torch import Tensor, nn
 
+from .models import DROP_RATE
+
 PRETRAINED = ("efficientnet_lite0",)
 
 
@@ -65,14 +67,14 @@ def load_weights(body: nn.Module) -> None:
     body.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))
 
 
-def create_pretrained(name: str, num_classes: int, *, drop_rate: float = 0.2) -> Pretrained:
+def create_pretrained(name: str, num_classes: int) -> Pretrained:
     """A network of `PRETRAINED` with its ImageNet weights and a new classifier, for any H, W >= 64.
 
-    `drop_rate` is the dropout before the classifier. Raises ValueError for an unknown name.
+    Raises ValueError for an unknown name.
     """
     if name not in PRETRAINED:
         raise ValueError(f"unknown pretrained model {name!r}: choose one of {', '.join(PRETRAINED)}")
     body = timm.create_model(f"tf_{name}", drop_rate=0.0)
     load_weights(body)
     body.reset_classifier(0)
-    return Pretrained(body, nn.Sequential(nn.Dropout(drop_rate), nn.Linear(body.num_features, num_classes)))
+    return Pretrained(body, nn.Sequential(nn.Dropout(DROP_RATE), nn.Linear(body.num_features, num_classes)))

@@ -129,13 +129,14 @@ def test_very_long_pictures_are_cut_around_the_centre(tmp_path):
     assert abs(ends[1, 0, -1, 0] - (127.5 + kept / 2)) <= 2
 
 
-@pytest.mark.parametrize("kind", ["jpg", "png"])
+@pytest.mark.parametrize("kind", ["jpg", "png", "transparent png"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(tmp_path, kind, orientation):
     upright = photograph(120, 80, seed=3)
     back = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90"}
     back |= {7: "TRANSVERSE", 8: "ROTATE_270"}
     held = upright.transpose(Image.Transpose[back[orientation]]) if orientation > 1 else upright
+    held, kind = (held.convert("RGBA"), "png") if kind == "transparent png" else (held, kind)
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encoded(held, {"jpg": "JPEG", "png": "PNG"}[kind], exif=exif, quality=95)

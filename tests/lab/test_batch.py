@@ -23,7 +23,7 @@ from seran_lib.data.split import fingerprint
 from seran_lib.lab import ledger, run
 from seran_lib.lab.dataset import read_split
 from seran_lib.lab.profiles import resolve
-from seran_lib.paths import ROOT
+from seran_lib.paths import NOTEBOOKS, ROOT
 
 SECONDS = 240
 SLEEPER = 'import time\nprint("at work", flush=True)\ntime.sleep(60)'
@@ -197,6 +197,19 @@ def test_a_set_of_any_name_can_be_trained_on(atlas, tmp_path):
     """Names of data are part of the names of runs, which Snakemake looks for."""
     named = shutil.copytree(atlas, tmp_path / "bees+ants(2019)")
     assert planned(tmp_path, f"data={named}", "models=seran") == {f"{named.name}-smoke-seran-e12-s0-zero"}
+
+
+def test_the_book_is_every_chapter_after_the_trainings_with_their_start(tmp_path):
+    command = [f"{Path(sys.executable).parent}/snakemake", "--dry-run", "--printshellcmds", "--cores", "1", "--nolock"]
+    command += ["--rerun-triggers", "mtime", "--config", "profile=smoke", "models=seran", "init=plain", "--", "book"]
+    out = finish(start(command, tmp_path))
+    jobs = re.findall(r"seran_lib\.lab\.run (\S+) (.*)", out)
+    chapters = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
+    assert jobs[0][0] == "08_train_one" and "model=seran " in jobs[0][1], "the training comes first"
+    assert sorted(name for name, _ in jobs[1:]) == chapters
+    assert [name for name, words in jobs[1:] if "init=plain" in words] == ["08_train_one", "11_what_it_looks_at"]
+    assert re.search(r"rule chapter:\n    input: [^\n]*02_curate_and_split.ipynb, [^\n]*01_collect_from_ala.done", out)
+    assert "seran_lib.lab.table" in out
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,18 @@
 import dataclasses
 import json
 import re
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
+from seran_lib import paths
 from seran_lib.lab import __main__ as command
 from seran_lib.lab import callbacks, cost, ledger, profiles, train
 from seran_lib.lab.dataset import open_dataset
+from seran_lib.lab.recipe_callbacks import GrowingSize
 from seran_lib.nets import create_model
 from seran_lib.nets.describe import count_parameters, training_memory
 from seran_lib.nets.recompute import recompute_blocks
@@ -125,6 +128,49 @@ def test_a_damaged_pace_is_no_reason_to_stop(settings):
     for content in ("{", "[]", '{"run_id": 1}'):
         (settings.folder / cost.PACE).write_text(content)
         assert cost.expected_time(settings, 1000) == "not known before the first run on this device"
+
+
+def test_a_rate_of_other_steps_does_not_count(settings, monkeypatch):
+    growing, frozen = (dataclasses.replace(settings, seed=1, recipe=recipe) for recipe in ("sizes", "frozen"))
+    for other in (growing, frozen):
+        on(here(), other, 100.0, monkeypatch)
+    assert cost.measured_rates(settings).empty
+    assert cost.measured_rates(growing)["images_per_second"].tolist() == [100.0]
+    on(here(), dataclasses.replace(settings, seed=2, recipe="start"), 50.0, monkeypatch)
+    assert cost.measured_rates(settings)["images_per_second"].tolist() == [50.0], "it starts otherwise and steps alike"
+
+
+def test_images_that_an_epoch_repeats_are_counted(settings):
+    few = dataclasses.replace(settings, images_per_class=4)
+    dataset = open_dataset(few)
+    shown = dataset.loaders(few, torch.device("cpu")).train.n
+    assert dataset.count("train") == 12 < shown == dataset.epoch == cost.count_images(few).train
+
+
+def test_where_images_grow_the_pace_is_that_of_the_whole_run(settings, monkeypatch, capsys):
+    """Half of the epochs at half the side: the steps take a quarter of what later ones do."""
+    loader = SimpleNamespace(first_step=0, steps=60, pieces=1, batch=10)
+    pace = callbacks.Pace(settings, GrowingSize((32, 64)))
+    dls = SimpleNamespace(train=loader, device=torch.device("cpu"))
+    pace.learn = SimpleNamespace(dls=dls, epoch=0, n_epoch=4, loss=torch.tensor(1.0))
+    clock = iter([0.0, 4.0])
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(clock))
+    pace.before_train()
+    for step in (pace.begins, pace.ends):
+        pace.learn.iter = step - 1
+        pace.after_batch()
+    assert cost.measured_rates(settings)["images_per_second"].item() == pytest.approx(100 / 2.5)
+    # (2 x 1 + 2 x 4) x 600 images less 500, at 100 images/s
+    assert "100 images/s: training ends in about 1 min" in capsys.readouterr().out
+
+
+def test_what_a_step_hands_out_is_what_the_benchmark_measured():
+    rows = pd.read_csv(paths.BENCHMARKS).query("benchmark == 'gpu'").drop_duplicates("what")
+    with torch.device("meta"):
+        networks = [create_model(what.removeprefix("training ").split(",")[0]) for what in rows["what"]]
+    tensors = [len(list(network.parameters())) for network in networks]
+    seconds = profiles.PROFILES["paper"].batch / rows["ours"] / tensors
+    assert len(rows) >= 4 and seconds.min() < cost.DISPATCH < seconds.max() < 1.25 * seconds.min()
 
 
 def test_full_networks_on_a_cpu_come_with_a_warning(settings, full, monkeypatch):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from seran_lib.lab import ledger
-from seran_lib.lab.evaluate import measure, prediction_table, save_table
+from seran_lib.lab.evaluate import fit_temperature, measure, prediction_table, save_table
 
 SCORES = np.log(np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.1, 0.1, 0.8]], dtype=np.float32))
 TARGETS = np.array([0, 0, 1, 2])
@@ -34,6 +34,15 @@ class Set:
     parts = np.array(["test"] * 4 + ["train"])
     targets = np.array([*TARGETS, 0])
     manifest = pd.DataFrame({"image_id": list("abcde"), "group": list("aacde")})
+
+
+@pytest.mark.parametrize("sure", [3.0, 1.0, 0.5])
+def test_the_temperature_is_found_that_scores_were_multiplied_by(sure):
+    rng = np.random.default_rng(0)
+    scores = rng.normal(scale=2, size=(4000, 5))
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    targets = np.array([rng.choice(5, p=share) for share in shares])
+    assert fit_temperature(sure * scores, targets) == pytest.approx(sure, rel=0.1)
 
 
 def test_predictions_are_enough_to_redo_the_measures(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from pytorch_grad_cam import GradCAM
 from torch import nn
 
 from seran_lib.lab import explain
@@ -94,6 +95,22 @@ def test_grad_cam_lights_up_what_speaks_for_the_predicted_class():
     assert maps.shape == (2, 32, 32)
     assert maps[0, 2:8, 2:8].min() > 0.9 and maps[0, 20:24, 20:24].max() == 0
     assert maps[1, 20:28, 2:10].min() > 0.9 and maps[1, :10].max() == 0
+
+
+def test_grad_cam_keeps_nothing_of_what_lies_before_its_stage_and_leaves_the_network_as_it_was(network, images):
+    with GradCAM(network, [network.stages[2]]) as cam:
+        expected = cam(images, targets=None)
+    network.zero_grad(set_to_none=True)
+    saved = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: saved.append(tensor.shape) or tensor, lambda kept: kept
+    ):
+        np.testing.assert_array_equal(explain.grad_cam(network, images, 3), expected)
+    assert saved and not any(shape[-1] > 16 for shape in saved if len(shape) == 4), "no map larger than the stage's"
+    assert all(p.requires_grad and p.grad is None for p in network.parameters())
+    with pytest.raises(RuntimeError):
+        explain.grad_cam(network, images[:, :1], 3)
+    assert all(p.requires_grad for p in network.parameters()) and not network.stages[2]._forward_hooks
 
 
 def test_stage_layers_are_found_in_our_networks_and_in_timms(network, images):

@@ -11,7 +11,7 @@ from torch import nn
 from seran_lib.data.manifest import DataError
 from seran_lib.lab import experiment, look, look_places
 from seran_lib.lab.dataset import open_dataset
-from seran_lib.lab.erase import make_scenes
+from seran_lib.lab.erase import EDITS, make_scenes
 from seran_lib.lab.evaluate import save_table
 from seran_lib.lab.look_edits import MASK_EDITS, answers, error_rows
 from seran_lib.lab.look_subject import Subject, make_subject
@@ -45,7 +45,7 @@ def subject():
     for picture, target in zip(pictures, targets, strict=True):
         picture[INSECT] = picture[LABEL] = 250 if target else 10
     scenes = make_scenes(pictures, insect, furniture, seed=0)
-    return Subject(scenes, insect, targets, np.roll(np.arange(N), 1), SIDE, 10, torch.device("cpu"))
+    return Subject(scenes, insect, targets, np.roll(np.arange(N), 1), SIDE, 10, False, torch.device("cpu"))
 
 
 def errors(rows, measure="wrong"):
@@ -187,6 +187,26 @@ def test_command_says_what_is_missing(settings, capsys):
     assert "are not on this machine" in capsys.readouterr().err
     assert look.main(["--data", "no/such/folder"]) == 2
     assert "'no/such/folder' is not a folder" in capsys.readouterr().err
+    assert look.main(["--data", settings.data, "--model", "efficientnet_lite0", "--recipe", "finetune"]) == 2
+    assert "efficientnet_lite0 has other stages" in capsys.readouterr().err
+
+
+def test_by_a_recipe_with_mirror_images_and_another_size_the_answers_are_the_runs_too(trained):
+    settings, data, _ = trained
+    views = dataclasses.replace(settings, model="seran", recipe="views", init="zero", lr=4e-3)
+    row = experiment.run(views, data)
+    subject = make_subject(views, data, find_regions(data))
+    given = answers(look.trained_network(views, data, torch.device("cpu")), subject, EDITS["as it is"])
+    assert 100 * (given != subject.targets).mean() == pytest.approx(row["test_top1_error"], abs=0.01)
+    assert subject.mirrored and subject.size > settings.size
+
+
+def test_command_keeps_what_it_saw(trained, table, tmp_path, monkeypatch, capsys):
+    settings = trained[0]
+    command = ["--data", settings.data, "--model", "seran_d", "--epochs", "1"]
+    monkeypatch.setattr(look, "look", lambda *_: table)
+    assert look.main(command) == 0 and "written: " in capsys.readouterr().out
+    assert len(pd.read_csv(look.look_path(settings))) == len(table)
 
 
 def test_kept_tables_are_read_together(table, tmp_path, monkeypatch):

@@ -170,6 +170,8 @@ def test_macro_bootstrap_keeps_groups_together():
     together = stats.bootstrap_macro_error(wrong, labels, np.arange(80) // 4)  # four pictures that fail as one
     assert alone.mean() == pytest.approx(0.5, abs=0.01) == together.mean()
     assert together.std() == pytest.approx(2 * alone.std(), rel=0.1)  # a quarter of the independent units
+    few = stats.bootstrap_macro_error(wrong[:8], np.repeat("ant", 8), np.arange(8), draws=20_000)
+    assert few.std() == pytest.approx(wrong[:8].std(ddof=1) / 8**0.5, rel=0.05), "of the mean of few"
     rare = stats.bootstrap_macro_error(np.append(wrong, True), np.append(labels, "rare"), np.arange(81))
     assert rare.mean() == pytest.approx(2 / 3, abs=0.01), "a species with one image counts like the others"
 

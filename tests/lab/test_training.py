@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import pytest
 import torch
 from filelock import FileLock
 from safetensors import safe_open
+from torch import nn
 
 from seran_lib.data.loaders import PackedLoader
 from seran_lib.lab import callbacks, checkpoint, evaluate, experiment, ledger, train
@@ -184,11 +186,42 @@ def test_a_repetition_that_comes_out_otherwise_is_kept_beside_the_first(settings
     predictions.loc[:4, "predicted"] = "another"
     evaluate.save_table(path, predictions)
     shutil.rmtree(settings.folder)
-    assert experiment.run(settings) == ledger.read(settings.results).iloc[0].to_dict()
+    assert experiment.run(settings)["utc"] == first["utc"]
     repeats = ledger.read_repeats(settings.results)
     assert repeats["other_answers"].tolist() == [5] and repeats["test_top1_error"].tolist() == [
         first["test_top1_error"]
     ]
+
+
+def test_a_repetition_that_could_not_be_kept_is_done_again(settings, monkeypatch):
+    experiment.run(settings)
+    shutil.rmtree(settings.folder)
+
+    def full(*_):
+        raise OSError("no room for another row")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no room"):
+        patch.setattr(ledger, "append", full)
+        experiment.run(settings)
+    assert not (settings.folder / experiment.WEIGHTS).exists()
+    (settings.results / ledger.REPEATS).write_text("run_id\n")
+    with pytest.raises(ValueError, match=r"repeats\.csv has other columns"):
+        experiment.run(settings)
+    (settings.results / ledger.REPEATS).unlink()
+    experiment.run(settings)
+    assert len(ledger.read_repeats(settings.results)) == 1
+
+
+def test_all_code_that_decides_the_weights_is_known_to_checkpoints():
+    """Of what training imports, the rest decides nothing, or only what settings and fingerprint of the data hold."""
+    others = {"seran_lib.paper", "seran_lib.paths", "seran_lib.progress", "seran_lib.data", "seran_lib.lab"}
+    others |= {f"seran_lib.data.{name}" for name in ("drawn", "manifest", "split", "tables")}
+    others |= {f"seran_lib.lab.{name}" for name in ("checkpoint", "cost", "ledger", "memory", "profiles")}
+    others |= {"seran_lib.nets", "seran_lib.nets.describe"}
+    script = "import sys, seran_lib.lab.train; print(*(name for name in sys.modules if name.startswith('seran_lib.')))"
+    imported = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    known = {f"seran_lib.{name.removesuffix('.py').replace('/', '.')}" for name in checkpoint.TRAINING_CODE}
+    assert {name for name in imported if ".insect_" not in name} - others == known
 
 
 def test_an_epoch_goes_on_at_the_step_where_it_was_interrupted(settings, monkeypatch, capsys):
@@ -335,6 +368,14 @@ def test_two_processes_train_as_one(atlas, tmp_path):
     settings = dataclasses.replace(settings, out=str(tmp_path / "one"))
     one = train._train(settings, open_dataset(settings), CPU, Fit(pieces=2), None)
     np.testing.assert_allclose(curve["train_loss"], one.log["train_loss"], rtol=0.01)
+    first = train.build_model(settings, 3, CPU)
+    with safe_open(next((tmp_path / "two").glob("*/weights.safetensors")), "pt") as kept:
+        ways = [
+            torch.cat([(weights(name) - value).flatten() for name, value in first.named_parameters()])
+            for weights in (kept.get_tensor, one.model.state_dict().__getitem__)
+        ]
+    likeness = nn.functional.cosine_similarity(*ways, dim=0)
+    assert likeness > 0.999, "the gradients of both are averaged"
 
 
 def test_a_checkpoint_of_other_settings_or_damaged_is_refused(settings):
@@ -443,8 +484,19 @@ def test_a_state_that_is_no_number_is_not_kept_within_an_epoch(settings, monkeyp
     wild, dataset = dataclasses.replace(settings, lr=float("inf"), epochs=1), open_dataset(settings)
     with pytest.raises(FloatingPointError, match="losses"):
         train.train(wild, dataset, CPU)
-    state = checkpoint.load_state(wild.folder, train.identity(wild, dataset))
-    assert state is None or np.isfinite(state["begun"]["loss"])
+    assert checkpoint.load_state(wild.folder, train.identity(wild, dataset)) is None, "one step spoils all weights"
+
+
+def test_on_a_gpu_the_loss_is_looked_at_now_and_then_and_the_steps_since_are_named(settings):
+    loader = SimpleNamespace(pieces=1, steps=120, first_step=0, order=lambda: np.arange(240).reshape(120, 2))
+    check = callbacks.FiniteLoss(settings, np.array([f"i{k}" for k in range(240)]))
+    dls = SimpleNamespace(device=torch.device("cuda"), train=loader)
+    check.learn = SimpleNamespace(training=True, dls=dls, n_iter=120, epoch=0, iter=0, loss=None)
+    check.before_train()
+    with pytest.raises(FloatingPointError, match=r"step 51 to 100 of 120 \(images i100, .*, i107, \.\.\.\)"):
+        for step in range(120):
+            check.learn.iter, check.learn.loss = step, torch.tensor(float("nan") if step == 62 else 1.0)
+            check.after_loss()
 
 
 def test_a_run_that_went_on_elsewhere_names_both_devices():

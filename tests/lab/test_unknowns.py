@@ -1,6 +1,7 @@
 """Answers to images of no class: which images those are, whose weights answer, and what is refused."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,8 @@ def test_separation_is_chance_for_alike_and_whole_for_apart():
 
 @pytest.fixture
 def trained(settings, tmp_path, monkeypatch):
-    """A finished run on drawn insects, one species of which became unknown afterwards."""
+    """A finished run on drawn insects, which are all known."""
+    monkeypatch.setattr(unknowns, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(unknowns, "RESULTS", settings.results)
     row = experiment.run(settings)
     return settings, row
@@ -82,6 +84,22 @@ def test_the_weights_of_a_repetition_do_not_answer_for_the_run(trained, capsys):
     path.write_bytes(path.read_bytes() + b" ")
     assert unknowns.main(["--profile", "smoke", "--data", settings.data]) == 0
     assert capsys.readouterr().out.startswith("0 runs answered")
+
+
+def test_the_command_answers_once_for_what_has_no_label(settings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(unknowns, "RESULTS", settings.results)
+    monkeypatch.setattr(unknowns, "CACHE", tmp_path / "cache")
+    folder = shutil.copytree(settings.data, tmp_path / "insects")
+    manifest = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+    unknown = manifest["label"] == manifest["label"].iloc[0]
+    manifest.assign(label=manifest["label"].mask(unknown, "")).to_csv(folder / "manifest.csv", index=False)
+    run_id = experiment.run(dataclasses.replace(settings, data=str(folder)))["run_id"]
+    command = ["--profile", "smoke", "--data", str(folder)]
+    capsys.readouterr()
+    assert unknowns.main(command) == 0 and "1 runs answered" in capsys.readouterr().out
+    answers = pd.read_csv(settings.results / unknowns.FOLDER / f"{run_id}.csv.gz", dtype={"image_id": str})
+    assert sorted(answers["image_id"]) == sorted(manifest["image_id"][unknown])
+    assert unknowns.main(command) == 0 and "0 runs answered" in capsys.readouterr().out
 
 
 def test_other_settings_are_another_run(trained):

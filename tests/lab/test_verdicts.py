@@ -1,11 +1,15 @@
 """From runs of known truth to verdicts, tables and figures; and what is said where runs are missing."""
 
+import re
+import shlex
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from simulated import LABELS, add_runs
 
+from seran_lib.lab import __main__ as command_line
 from seran_lib.lab import (
     claims,
     evaluate,
@@ -23,6 +27,7 @@ from seran_lib.lab import (
 )
 from seran_lib.lab.profiles import PROFILES, resolve
 from seran_lib.lab.protocol import CONTRASTS, CURVES, STUDIES, Contrast
+from seran_lib.paths import RESULTS
 
 RATES = {
     "resnet101": 0.40, "resnet152": 0.42, "attention92": 0.28, "se_resnet101": 0.26, "senet154": 0.20, "seran": 0.21,
@@ -86,7 +91,9 @@ def test_verdicts_find_the_truth(whole):
     assert verdict_of(found, "seran_d", "senet154") == "agrees", "a tie within the margin"
     row = found.set_index(["worse", "better"]).loc[("resnet101", "seran_d")]
     assert row["ours"] == pytest.approx(2, rel=0.15) and row["seeds"] == 3
-    assert (row["size"] == "possible") == (row["low"] <= row["paper"] <= row["high"])
+    sizes = found.set_index(["worse", "better"])["size"]
+    assert sizes["attention92", "seran_d"] == "possible", "1.4 in the paper and in truth"
+    assert sizes["seran_d_avg_pool", "seran_d"] == "ruled out", "1.2 in the paper, 0.7 in truth"
 
 
 def test_too_few_seeds_are_not_run_and_no_number_is_given(results):
@@ -140,8 +147,62 @@ def test_a_contrast_by_its_own_seeds(results):
     assert middle == pytest.approx(design.ratio("resnet101", "seran_d").ratio) and low < 2 < high
     one = stats.BlockDesign(rows[(rows["model"] != "resnet101") | (rows["seed"] == 0)])
     assert np.isnan(one.ratio_by_own_seeds("resnet101", "seran_d")[1])
-    shown = report.own_seeds("laptop", "heliconius", report.TABLE2_CONTRASTS)
-    assert len(shown) == len(report.TABLE2_CONTRASTS) and set(shown["seeds"]) == {3}
+    row = verdicts.contrast_table(rows).set_index(["worse", "better"]).loc[("resnet101", "seran_d")]
+    assert (row["own_low"], row["own_high"]) == (low, high)
+
+
+def test_an_interval_is_no_shorter_than_test_images_make_it(results):
+    """Two networks of few errors among others of many, whose common noise is small."""
+    rare = {"seran_d": 0.004, "seran_d_no_se": 0.004}
+    add_runs(results, RATES | rare, n=4000, noise=0)
+    pair = ("seran_d_no_se", "seran_d")
+    row = verdicts.contrast_table(rows_of()).set_index(["worse", "better"]).loc[pair]
+    free = stats.BlockDesign(rows_of()).ratio(*pair)
+    by_images = verdicts.images_sd(verdicts.paired_tests(rows_of()))[pair]
+    assert row["ours"] == free.ratio and row["high"] / row["low"] >= free.high / free.low
+    assert np.log(row["high"] / row["low"]) / 2 >= 1.96 * by_images > 0.1
+
+
+def test_ratios_without_look_alikes_and_by_species(whole):
+    table = report.without_look_alikes("laptop", "heliconius", report.TABLE2_CONTRASTS)
+    assert list(table) == ["all errors", "mean over species", "outside look-alikes"]
+    middle = table.map(lambda cell: float(cell.split()[0])).loc["SERAN-D, no SE / SERAN-D"]
+    assert middle.to_numpy() == pytest.approx(1.5, rel=0.15)
+
+
+def test_full_networks_are_laid_beside_small_ones_and_the_paper(results):
+    add_runs(results, {"resnet101": 0.4, "se_resnet101": 0.2}, profile="colab", seeds=(0,), n=4000, noise=0)
+    add_runs(results, {"resnet101": 0.3, "se_resnet101": 0.2}, n=4000, noise=0.02)
+    (ratios,) = report.full_size("laptop").values()
+    cells = ratios.loc["ResNet-101 / SE-ResNet-101"]
+    assert cells["paper"].startswith("1.42 [")
+    assert re.fullmatch(r"(1\.9\d|2\.0\d) \[1\.\d\d, 2\.\d\d\], 1 seed, images only", cells["profile colab"])
+    assert re.fullmatch(r"1\.[45]\d \[.*\], 3 seeds", cells["profile laptop"])
+
+
+def test_single_runs_are_counted_on_the_side_that_they_would_have_taken(results):
+    add_runs(results, {"resnet101": 0.4, "seran_d": 0.2}, n=2000, noise=0.02)
+    contrast = Contrast("T1", "resnet101", "seran_d")
+    row = report.single_runs("laptop", "heliconius", [contrast]).iloc[0]
+    assert (row["first worse"], row["first better"], row["of seeds"]) == (3, 0, 3)
+    assert all(float(points) > 10 for points in row["points, seed by seed"].split(", "))
+
+
+def test_repetitions_stand_beside_the_first_result(results):
+    add_runs(results, {"seran_d": 0.2}, seeds=(0,), n=1000, precision="fp32")
+    first = ledger.read(results).iloc[0]
+    assert report.repeats("laptop").empty
+    row = dict.fromkeys(ledger.REPEAT_COLUMNS, "") | {"run_id": first["run_id"], "precision": "bf16"}
+    row |= {"test_top1_error": 2 * first["test_top1_error"], "other_answers": 250}
+    ledger.append(results, row, ledger.REPEATS)
+    shown = report.repeats("laptop").iloc[0]
+    assert shown["then"].endswith("% in fp32") and shown["again"].endswith("% in bf16")
+    assert shown["again / then"] == "2.00" and shown["answered otherwise"] == "25.0 %"
+
+
+def test_a_set_may_have_a_number_for_its_name(results):
+    add_runs(results, {"seran_d": 0.2}, data="2019", n=100)
+    assert (ledger.read(results)["data"] == "2019").all()
 
 
 def test_one_name_for_two_sets_of_images_is_refused(results):
@@ -325,7 +386,9 @@ def test_species_confusions_macro_and_calibration(results):
     assert (pairs["one_for_other"] + pairs["other_for_one"]).sum() == rows["wrong"].sum()
     macro = verdicts.macro_errors(rows)
     assert (macro["low"] < macro["macro"]).all() and (macro["macro"] < macro["high"]).all()
-    assert verdicts.calibration(rows)["temperature"].tolist() == [1.3] * 3
+    calibration = verdicts.calibration(rows)
+    assert calibration["temperature"].tolist() == [1.3] * 3
+    assert (calibration["before"] < calibration["after"]).all(), "they were too unsure before"
 
 
 def test_the_learning_rate_with_the_lowest_validation_error_is_a_models_own(whole, tmp_path, read_from):
@@ -366,6 +429,19 @@ def test_a_row_leads_back_to_its_settings_and_its_command(whole, tmp_path):
     assert "[predictions](predictions/heliconius-laptop-seran_d-e8-s0.csv.gz)" in page
 
 
+def test_the_command_of_every_run_in_the_ledger_leads_to_that_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parser, rows = command_line._parser(), ledger.read(RESULTS)
+    for data in rows["data"].unique():
+        (tmp_path / data).mkdir()
+    for _, row in rows.iterrows():
+        words = shlex.split(evidence.command(row))
+        assert words[:3] == ["python", "-m", "seran_lib.lab"]
+        options = vars(parser.parse_args(words[3:]))
+        chosen = {name: value for name, value in options.items() if name in resolve.__annotations__}
+        assert resolve(**chosen).run_id == row["run_id"]
+
+
 def test_rows_from_outside_a_git_clone_are_listed_too(tmp_path):
     add_runs(tmp_path, {"seran_d": 0.2}, n=100)
     rows = pd.read_csv(tmp_path / "ledger.csv").assign(git_commit="", dirty="")
@@ -398,7 +474,7 @@ def test_everything_is_shown_however_little_was_run(results, models, study):
     for draw in report_figures.FIGURES.values() if report.sets("laptop") else ():
         assert draw("laptop").axes
     block = table.results_block("laptop")
-    assert block.count("not run") >= 1
+    assert "not run" in table.tables_block("laptop")
     assert f"| {len(models) if study == 'tables' else 0} of 30 |" in block
     summary = claims.summary("laptop")
     assert summary.empty or summary["heliconius"].str.contains("not run").all()
