@@ -23,6 +23,7 @@ import sys
 from pathlib import Path
 
 from seran_lib.lab.cost import count_images, gpu_hours
+from seran_lib.lab.dataset import data_folder
 from seran_lib.lab.experiment import other_images, predictions_path, recorded, up_to_date
 from seran_lib.lab.profiles import PROFILES, resolve, usual
 from seran_lib.lab.protocol import STUDIES
@@ -38,6 +39,8 @@ EPOCHS = int(config.get("epochs", 0))
 SEEDS = [int(seed) for seed in str(config.get("seeds", "")).split(",") if seed]
 INIT = str(config.get("init", ""))
 resolve(PROFILE, data=DATA, epochs=EPOCHS, init=INIT)  # a wrong word stops here
+if DATA == ALA:
+    data_folder(DATA)  # and so does a set that nobody has collected
 MODELS = [model for model in str(config.get("models", "")).split(",") if model]
 STUDY = [study for study in str(config.get("study", "")).split(",") if study]
 if unknown := set(STUDY) - set(STUDIES):
@@ -63,7 +66,7 @@ for name, wanted in (("model", MODELS), ("seed", SEEDS)):
 BY_ID = {settings.run_id: settings for settings in TRAININGS}
 RESULTS = TRAININGS[0].results
 CHAPTERS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
-BOOK = RUNS / "book" / "-".join([PROFILE, TRAININGS[0].data_name])
+BOOK = RUNS / "book" / TRAININGS[0].run_id  # named like the first training: other settings execute the chapters anew
 PYTHON = shlex.quote(sys.executable)
 RUN = f"{PYTHON} -m seran_lib.lab.run"
 PARCELS = f"{PYTHON} -m seran_lib.lab.parcel"
@@ -119,7 +122,7 @@ rule book:
         FINISHED,
         [local(BOOK / f"{chapter}.done") for chapter in CHAPTERS],
     shell:
-        f"{PYTHON} -m seran_lib.lab.table{'' if PROFILE == 'smoke' else f' --profile {PROFILE}'}"
+        f"{PYTHON} -m seran_lib.lab.table"
 
 
 rule trainings:
@@ -165,9 +168,17 @@ def collected_first(wildcards):
     return [local(BOOK / "01_collect_from_ala.done")] if wildcards.chapter == "02_curate_and_split" else []
 
 
-def start(wildcards):
-    """The start of the residual branches, for the chapters that train a network."""
-    return f"-p init={INIT}" if INIT and wildcards.chapter in ("08_train_one", "11_what_it_looks_at") else ""
+def asked(wildcards):
+    """What the chapters that train a network have to know: the start of its residual branches, and which network.
+
+    Chapter 11 looks at the masks of SERAN-D and has no other.
+    """
+    words = []
+    if INIT and wildcards.chapter in ("08_train_one", "11_what_it_looks_at"):
+        words.append(f"-p init={INIT}")
+    if wildcards.chapter == "08_train_one" and "seran_d" not in {settings.model for settings in TRAININGS}:
+        words.append(f"-p model={TRAININGS[0].model}")
+    return " ".join(words)
 
 
 rule chapter:
@@ -183,6 +194,6 @@ rule chapter:
         runtime=120,
     params:
         arguments=arguments(TRAININGS[0]),
-        start=start,
+        asked=asked,
     shell:
-        f"{RUN} {{wildcards.chapter}} {{params.arguments}} {{params.start}}"
+        f"{RUN} {{wildcards.chapter}} {{params.arguments}} {{params.asked}}"

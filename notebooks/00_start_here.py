@@ -51,6 +51,7 @@ from matplotlib import pyplot as plt
 
 from seran_lib.data.augment import plain_view
 from seran_lib.data.drawn import draw_insect, make_species
+from seran_lib.lab import report
 from seran_lib.lab.environment import check_environment
 from seran_lib.lab.figures import save_pictures, show_pictures, use_book_style
 from seran_lib.lab.notebook import chapters, finish, profiles, show_table
@@ -145,9 +146,9 @@ show_table(chapters())
 # ## Results so far
 #
 # Both tables of the paper on two sets of photographs, by networks of a quarter of the width: the `laptop` profile. They
-# are read from the ledger, which the runs themselves write. Errors are those on test images in percent, ± is the standard
-# deviation over seeds. Chapters 09 and 10 say which of the differences stand. The `smoke` profile leaves no rows: it
-# shows that things work, not how well.
+# are read from the ledger, which the runs themselves write. Errors are those on test images in percent, ± is the
+# standard deviation over seeds. Chapters 09 and 10 say which of the differences stand. The `smoke` profile leaves no
+# rows: it shows that things work, not how well.
 
 # %%
 for name in report.sets("laptop"):

@@ -147,7 +147,10 @@ if service.demo:
 # answers of the service are kept in the folder, so a plan that was interrupted goes on where it stopped.
 
 # %%
-plan = ala.collect_plan(atlas, query, folder, species=fact["species_downloaded"])
+if live and (folder / "plan.csv").exists():  # a plan that you made stays, with its own taxon, region and licences
+    plan = ala.read_plan(folder)
+else:
+    plan = ala.collect_plan(atlas, query, folder, species=fact["species_downloaded"])
 plan.summary()
 
 # %%

@@ -204,8 +204,11 @@ display(Markdown("> " + "\n> ".join(review.__doc__.strip().splitlines())))
 # %%
 beside = folder if demo or data == ALA else RUNS / folder.name  # a folder that is not ours stays as it is
 target = Path(out or f"{beside}-curated")
-curated = curate(folder, decisions, target, min_images=min_images, proposals=proposals, accept_proposals=True)
-curated.table
+if data == ALA and (target / "manifest.csv").exists():  # networks may have been trained on it
+    print(f"{target.name} is there already, and stays: delete it to have it made anew")
+else:
+    curated = curate(folder, decisions, target, min_images=min_images, proposals=proposals, accept_proposals=True)
+    display(curated.table)
 
 # %% [markdown]
 # The last rule is the species cut. The paper went from 200 to 123 species and prints no rule; ours is that a species

@@ -299,7 +299,8 @@ for name, table in tables.items():
         if verdict["judged"]:
             print(
                 f"    {verdict['judged']}: {verdict['times']:.2f} times fewer "
-                f"[{verdict['low']:.2f}, {verdict['high']:.2f}], in {verdict['effort']:.2f} of its time"
+                f"[{verdict['low']:.2f}, {verdict['high']:.2f}], in {verdict['effort']:.2f} of its time; "
+                f"by the noise of these two alone [{verdict['own_low']:.2f}, {verdict['own_high']:.2f}]"
             )
 
 # %% [markdown]
@@ -339,8 +340,8 @@ else:
 #   computation, and that is all that can be said of them. The field photographs have room for more.
 # - There a lighter network does more with the same computation: without attention, by the same first step, and for more
 #   epochs. What of that is the network and what the epochs it can afford, these runs do not separate.
-# - The strong views take more than they give in eight epochs. They are made for trainings ten times as long, and a
-#   recipe that is copied without its number of epochs is another recipe.
+# - The strong views took more than they gave in eight epochs, in the one seed that was run. They are made for trainings
+#   ten times as long, and a recipe that is copied without its number of epochs is another recipe.
 # - Frozen features and a linear classifier cost one look at each picture. Whoever wants to tell insects apart, and not
 #   to learn how networks learn, should begin there.
 # - Nothing suggests that ImageNet knew these butterflies: the frozen features err no less on the kinds under its own

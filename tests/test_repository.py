@@ -30,8 +30,10 @@ def test_environment_yml_lists_what_pyproject_lists():
     extras = PROJECT["optional-dependencies"]
     wanted = PROJECT["dependencies"] + extras["book"] + extras["batch"] + extras["test"]
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    listed = [line for line in conda if isinstance(line, str) and line not in ("pip", "make")]
-    listed += [line for line in conda[-1]["pip"] if not line.startswith("--")]  # what conda-forge has not
+    listed = [line for line in conda if isinstance(line, str) and line != "pip"]
+    *from_pypi, ourselves = conda[-1]["pip"]  # what conda-forge has not
+    assert ourselves == "--editable .", "pip allows no other option on this line of a requirements file"
+    listed += from_pypi
     assert dict(map(parse, listed)) == dict(map(parse, wanted)) | {"python": PROJECT["requires-python"][2:]}
 
 

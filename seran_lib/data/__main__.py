@@ -204,7 +204,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--per-second", type=float, help=f"requests a second to one host ({collect.POLITE:g}; 0: no limit)"
     )
-    one.add_argument("--zenodo", action="append", default=[], metavar="RECORD", help="no atlas: records of Zenodo")
+    one.add_argument(
+        "--zenodo", action="append", default=[], metavar="RECORD", help="no atlas: a record of Zenodo; repeatable"
+    )
     one.add_argument("--labels", type=Path, help="for --zenodo: a CSV table with the columns file and label")
     standard = vars(one.parse_args(["."]))
     for name in ("run", "folder", "per_second", "zenodo", "labels"):

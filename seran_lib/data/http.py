@@ -5,6 +5,7 @@ Everything here is assembled from libraries: requests for HTTP, urllib3's ``Retr
 and that a host name can be led to another address, which is how the demo atlas is reached under a name of its own.
 """
 
+import math
 from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
@@ -101,8 +102,10 @@ def make_polite(
     reroute: Mapping[str, str] | None = None,
 ) -> None:
     """Give a session of another kind, such as one that remembers answers, the manners of `polite_session`."""
-    if per_second < 0 or connections < 1 or tries < 1:
-        raise ValueError(f"per_second {per_second}, connections {connections}, tries {tries}: must be positive")
+    if not 0 <= per_second < math.inf:
+        raise ValueError(f"{per_second:g} requests a second: give a positive number, or 0 for no limit")
+    if connections < 1 or tries < 1:
+        raise ValueError(f"{connections} connections and {tries} tries: there must be one of each at least")
     session.headers["User-Agent"] = USER_AGENT
     session.max_redirects = MOST_REDIRECTS
     adapter = PoliteAdapter(per_second, connections, tries, reroute or {})

@@ -22,7 +22,7 @@ from .checkpoint import CheckpointError
 from .dataset import open_dataset
 from .distributed import say, share
 from .experiment import run
-from .profiles import PROFILES, Settings, device_name, pick_device, resolve
+from .profiles import FULL, PROFILES, Settings, device_name, pick_device, resolve
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,7 +56,7 @@ def train(options: argparse.Namespace) -> int:
 
 def plan(options: argparse.Namespace) -> int:
     """Say what the profile's runs take, before anything runs: memory, hours and Colab's compute units of each model."""
-    like_paper = options.profile == "paper" and not options.data
+    like_paper = options.profile in FULL and not options.data
     runs = [
         resolve(
             options.profile,
@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     one = command("plan", plan, "say what a profile takes, run nothing")
-    one.epilog = "Without --data, profile paper is planned for as many images as the paper had."
+    one.epilog = f"Without --data, {' and '.join(FULL)} are planned for as many images as the paper had."
     one.add_argument("--seeds", type=_seeds, default=[0], metavar="0,1,2", help="seeds of each model (0)")
     one.add_argument("--models", type=_models, default=[], metavar="A,B", help="instead of the profile's models")
     one.add_argument(

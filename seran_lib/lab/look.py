@@ -66,14 +66,13 @@ def look_path(settings: Settings) -> Path:
 
 def check_weights(settings: Settings, dataset: Dataset) -> None:
     """Raises CheckpointError where the weights here are not those that the run's row in the ledger was measured with:
-    those of a repetition."""
+    there are none, or they are of a repetition."""
     own, rows = stored_weights(settings), recorded(settings)
     known = set(rows.loc[rows["data_fingerprint"] == dataset.fingerprint, "weights_sha256"])
-    if own and known and own not in known:
-        raise CheckpointError(
-            f"{settings.run_id}: its {WEIGHTS} is not the ledger's but of a repetition. Delete the row from "
-            f"{settings.results / ledger.LEDGER} and train again to have yours recorded instead"
-        )
+    if known and own not in known:
+        what = f"its {WEIGHTS} is not the ledger's but of a repetition" if own else "weights are not on this machine"
+        cure = f"Delete the row from {settings.results / ledger.LEDGER} and train again to have yours recorded instead"
+        raise CheckpointError(f"{settings.run_id}: {what}. {cure}")
 
 
 def random_network(settings: Settings, dataset: Dataset, draw: int) -> nn.Module:

@@ -52,10 +52,10 @@ PROFILES = {
         (*TABLE1, *TABLE2),
     ),
     "colab": Profile(
-        "a free T4", "ALA, fewer species", "one session, resumes", 1.0, 224, 32, 12, 5e-4, 20, "plain", TABLE1
+        "a free T4", "ALA, as collected", "one session, resumes", 1.0, 224, 32, 12, 5e-4, 20, "plain", TABLE1
     ),
     "paper": Profile(
-        "the reproduction", "ALA, 123 species", "hours on a GPU, stated before the start",
+        "the reproduction", "ALA, as collected", "hours on a GPU, stated before the start",
         1.0, 224, 32, 40, 5e-4, 20, "plain",
         (*TABLE1, *TABLE2),
     ),
@@ -179,7 +179,9 @@ def resolve(
     if recipe == "frozen" and (epochs > 1 or lr):
         raise ValueError("recipe 'frozen' looks at each image once: it has no epochs and no learning rate to choose")
     if not data and profile != "smoke":
-        raise ValueError(f"profile {profile!r} needs photographs: give data = a folder that holds manifest.csv")
+        raise ValueError(
+            f"profile {profile!r} needs photographs: name a folder that holds manifest.csv (--data, DATA=)"
+        )
     if data and data != ALA and not Path(data).is_dir():
         raise ValueError(f"data = {data!r} is not a folder: give the folder that holds manifest.csv")
     chosen = PROFILES[profile]

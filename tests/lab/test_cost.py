@@ -118,7 +118,7 @@ def test_the_newest_measurement_of_the_same_thing_counts(settings, monkeypatch):
     assert cost.expected_time(settings, 60_000).startswith("about 20 min")
     row = dict.fromkeys(ledger.COLUMNS, "")
     row |= {"run_id": "whole", "utc": "2026-01-04T00:00:00Z", "images_per_second": 200.0, "device": here()}
-    row |= {name: getattr(settings, name) for name in ("model", "width", "size")}
+    row |= {name: getattr(settings, name) for name in ("model", "width", "size", "recipe")}
     ledger.append(settings.results, row)
     assert cost.expected_time(settings, 60_000) == "about 10 min (measured in run whole)"
 
@@ -284,7 +284,7 @@ def test_images_are_counted_as_training_will(settings):
         (["--profile", "paper", "--units", "T4=free"], "write units an hour"),
         (["--units", "T4=1"], "--units is for profiles that are made for a GPU"),
         (["--epochs", "-1"], "must not be negative"),
-        (["--profile", "colab"], "needs photographs"),
+        (["--profile", "laptop"], "needs photographs"),
         (["--profile", "laptop", "--data", "nowhere"], "'nowhere' is not a folder"),
     ],
 )

@@ -584,7 +584,7 @@ def test_another_seed_is_another_run_and_another_split(settings):
         ({"seed": "0"}, TypeError, "seed = '0' is str, expected int"),
         ({"epochs": True}, TypeError, "epochs = True is bool"),
         ({"seed": -1}, ValueError, "must not be negative"),
-        ({"profile": "laptop"}, ValueError, "needs photographs: give data"),
+        ({"profile": "laptop"}, ValueError, "needs photographs: name a folder"),
         ({"data": "no/such/folder"}, ValueError, "'no/such/folder' is not a folder"),
     ],
 )
