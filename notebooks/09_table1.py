@@ -190,15 +190,19 @@ show_table(report.seeds_needed(shown))
 # The columns give the smallest ratio between two networks that so many seeds of *all* these networks find in four of
 # five studies. Two networks alone would need more, as they tell less of the noise.
 #
-# Some runs were done a second time, with the same seed and so the same split, first weights, order of images and
-# augmentation. On the same machine that gives the same weights to the last bit. On another processor, or in another
-# precision, additions are rounded otherwise, and no more:
+# How much of the noise is there with the very same images? Some runs were done a second time, with the same seed and so
+# the same split, first weights, order of images and augmentation. On the same machine that gives the same weights to
+# the last bit. On another processor, or in another precision, additions are rounded otherwise:
 
 # %%
 show_table(report.repeats(shown))
 
 # %% [markdown]
-# REPEATS
+# The same seed twice is not the same network twice: many test images are answered otherwise, and the error moves,
+# though by less than from seed to seed. Repetitions in another precision do not stand out from those in the same one.
+# (Of the oldest runs, versions of libraries and of this book changed in between, too; `results/repeats.csv` names all.)
+# And seed 3, in which SERAN-D without attention errs so much more than in others (chapter 10), errs as much again: that
+# is the split or the first weights, and not the luck of rounding.
 #
 # Now the paper's own table. Its intervals in the figure above have the noise of 5,118 images and none of training. Let
 # its networks have had the training noise of ours, and look again. (As the paper does not say which images a network

@@ -9,6 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from seran_lib.data.loaders import PackedLoader
 from seran_lib.lab import experiment, transfer
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.plots import plot_curves
@@ -71,12 +72,12 @@ def test_of_equal_strengths_the_smallest_wins_and_test_images_are_not_looked_at(
     dataset = open_dataset(frozen)
     looked = []
 
-    class Watched(transfer.PackedLoader):
+    class Watched(PackedLoader):
         def __init__(self, images, rows, *arguments, **options):
             looked.extend(dataset.parts[rows])
             super().__init__(images, rows, *arguments, **options)
 
-    monkeypatch.setattr(transfer, "PackedLoader", Watched)
+    monkeypatch.setattr("seran_lib.lab.dataset.PackedLoader", Watched)
     monkeypatch.setattr(transfer, "STRENGTHS", (0.01, 0.02, 5.0))
     errors = iter([30.0, 20.0, 20.0])
     monkeypatch.setattr(transfer, "measure", lambda *_: {"loss": 1.0, "top1_error": next(errors)})
