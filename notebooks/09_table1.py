@@ -201,8 +201,8 @@ show_table(report.repeats(shown))
 # The same seed twice is not the same network twice: many test images are answered otherwise, and the error moves,
 # though by less than from seed to seed. Repetitions in another precision do not stand out from those in the same one.
 # (Of the oldest runs, versions of libraries and of this book changed in between, too; `results/repeats.csv` names all.)
-# And seed 3, in which SERAN-D without attention errs so much more than in others (chapter 10), errs as much again: that
-# is the split or the first weights, and not the luck of rounding.
+# And SERAN-D without attention, which errs so much more in seed 3 than in others (chapter 10), does so again: that is the
+# split or the first weights, and not the luck of rounding.
 #
 # Now the paper's own table. Its intervals in the figure above have the noise of 5,118 images and none of training. Let
 # its networks have had the training noise of ours, and look again. (As the paper does not say which images a network
@@ -352,9 +352,9 @@ show_table(claims.summary(shown))
 #
 # ## Exercise
 #
-# The interval of a ratio in 9.4 rests on the noise of all networks together. Take ResNet-101 against SERAN-D, and
-# compute it from their own seeds alone: the mean of the logarithms of the ratios, one per seed, with Student's t. Few
-# seeds should make it wider. Is it, on either set, and what does that say of the noise of these two networks?
+# Take ResNet-101 against SERAN-D, and compute the column *by their noise* of 9.4 yourself: the mean of the logarithms of
+# the ratios, one per seed, with Student's t. Few seeds should make it wider than the interval beside it. Is it, on either
+# set, and what does that say of the noise of these two networks?
 
 # %% tags=["solution"]
 for name, runs in report.sets(shown).items():
