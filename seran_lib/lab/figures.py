@@ -27,7 +27,7 @@ COLOURS = MappingProxyType(
         "faint": "#C9C9C9",
     }
 )
-RANDOM_NAME = re.compile(r"\b([impbh])[0-9a-f]{10}\b")
+RANDOM_NAME = re.compile(r"\b(image|[mpbh])[0-9a-f]{10}\b")
 # Inches. One width for all, so that the same point size looks the same from figure to figure.
 WIDE, TALL, SQUARE = (9.0, 4.2), (9.0, 6.0), (9.0, 7.4)
 
@@ -84,7 +84,7 @@ def svg(figure: Figure) -> str:
 
 
 def numbered(text: str) -> str:
-    """An SVG file of matplotlib with its markers, paths and images called m0, p1, i2 in the order of their coming."""
+    """An SVG file of matplotlib with its markers, paths and images called m0, p1, image2 in the order of their coming."""
     names: dict[str, str] = {}
     return RANDOM_NAME.sub(lambda found: names.setdefault(found[0], f"{found[1]}{len(names)}"), text)
 
