@@ -84,7 +84,7 @@ def svg(figure: Figure) -> str:
 
 
 def numbered(text: str) -> str:
-    """An SVG file of matplotlib with its markers, paths and images called m0, p1, image2 in the order of their coming."""
+    """An SVG file of matplotlib with its markers, paths and images called m0, p1, image2 in the order they come."""
     names: dict[str, str] = {}
     return RANDOM_NAME.sub(lambda found: names.setdefault(found[0], f"{found[1]}{len(names)}"), text)
 
