@@ -27,18 +27,8 @@ def verdict_table(profile: str) -> pd.DataFrame:
         rows += [[claim, what, data, "", "", *_ratio(ratio), ""] for claim, what, ratio in _changes(profile, data)]
         rows += _overfitting(profile, data)
         rows += _localisation(profile, data)
-    columns = [
-        "claim",
-        "contrast",
-        "data",
-        "seeds",
-        "paper",
-        "ours",
-        "by their noise",
-        "p",
-        "verdict",
-        "the paper's size",
-    ]
+    columns = ["claim", "contrast", "data", "seeds", "paper", "ours", "by their noise", "p", "verdict"]
+    columns += ["the paper's size"]
     table = pd.DataFrame(rows, columns=columns)
     order = {claim: place for place, claim in enumerate(CLAIMS)}
     return table.sort_values(["claim", "contrast"], key=lambda column: column.map(order).fillna(0), kind="stable",

@@ -174,8 +174,7 @@ def full_size(profile: str) -> dict[str, pd.DataFrame]:
         run = pd.concat([verdicts.study_rows("tables", full, data) for full in FULL])["model"]
         order = [model for model in (*TABLE1, *TABLE2) if model in set(run)]
         pairs = [Contrast("", *pair) for pair in combinations(order, 2)]
-        paper = [verdicts.paper_ratio(pair) for pair in pairs]
-        columns = {"paper": [ratio_text(ratio) if ratio else "" for ratio in paper]}
+        columns = {"paper": [ratio_text(verdicts.paper_ratio(pair)) for pair in pairs]}
         for name in (*FULL, profile):
             columns[f"profile {name}"] = [_ratio(name, data, pair) for pair in pairs]
         table = pd.DataFrame(columns, index=[_ratio_name(pair) for pair in pairs])

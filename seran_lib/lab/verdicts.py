@@ -89,7 +89,8 @@ def _predictions(path: Path, changed: int) -> pd.DataFrame:
 
 
 def paper_ratio(contrast: Contrast, noise: float = 0.0) -> stats.Ratio:
-    """The paper's own ratio of two models' errors: on test images where Table 1 has both, else on validation images."""
+    """The paper's own ratio of two models' errors: on test images where Table 1 has both, else on validation images;
+    not a number where it has neither."""
     table1, table2 = paper.table1(), paper.table2()
     pair = [contrast.worse, contrast.better]
     if set(pair) <= set(table1.index):
@@ -137,11 +138,7 @@ def contrast_table(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS
             row |= {"ours": ratio.ratio, "low": ratio.low, "high": ratio.high, "p": ratio.p, "holm": holm.get(k)}
             row |= {"verdict": decide(ratio, holm.get(k, np.nan), tie=contrast.tie)}
             row |= {"size": "possible" if ratio.low <= theirs.ratio <= ratio.high else "ruled out"}
-            row |= dict(
-                zip(
-                    ("own_low", "own_high"), design.ratio_by_own_seeds(contrast.worse, contrast.better)[1:], strict=True
-                )
-            )
+            _, row["own_low"], row["own_high"] = design.ratio_by_own_seeds(contrast.worse, contrast.better)
         table.append(row)
     columns = ["ours", "low", "high", "own_low", "own_high", "p", "holm"]
     return pd.DataFrame(table).reindex(columns=[*dict.fromkeys([*table[0], *columns])])

@@ -170,6 +170,11 @@ def test_ratios_without_look_alikes_and_by_species(whole):
     assert middle.to_numpy() == pytest.approx(1.5, rel=0.15)
 
 
+def test_a_pair_of_which_the_paper_says_nothing_leaves_its_cell_empty():
+    ratio = verdicts.paper_ratio(Contrast("", "senet154", "seran_d_no_attention"))
+    assert report.ratio_text(ratio) == ""
+
+
 def test_full_networks_are_laid_beside_small_ones_and_the_paper(results):
     add_runs(results, {"resnet101": 0.4, "se_resnet101": 0.2}, profile="colab", seeds=(0,), n=4000, noise=0)
     add_runs(results, {"resnet101": 0.3, "se_resnet101": 0.2}, n=4000, noise=0.02)
