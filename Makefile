@@ -16,7 +16,9 @@ CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) $(if $(SEEDS),seeds=$(SEEDS)) $(if 
 # A killed Snakemake leaves locks that would refuse the same command; runs lock their own folders, so it needs none.
 SNAKEMAKE = $(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --nolock --rerun-incomplete
 
-# A process a core, each with one thread; a file's tests stay together.
+# A process a core, each with one thread; a file's tests stay together. The slowest files start first.
+SLOW = $(addprefix tests/,lab/test_batch.py lab/test_training.py lab/test_verdicts.py lab/test_clusters.py nets/test_full_size.py)
+TESTS = $(SLOW) $(filter-out $(SLOW),$(wildcard tests/test_*.py tests/*/test_*.py))
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help book trainings test test-browser bench table figures lab clean
@@ -43,7 +45,7 @@ trainings: $(READY)  ## only the training runs of the profile
 test: $(READY)  ## lint, unit tests, and every chapter executed by nbval
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(PYTEST) tests
+	$(PYTEST) --no-loadscope-reorder $(TESTS)
 	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && SERAN_RUNS="$$runs" $(PYTEST) -p tests.apart \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg notebooks
 

@@ -7,8 +7,10 @@ finished runs again.
 
 With study=tables,wiring the runs are those of the studies in seran_lib/lab/protocol.py; seeds and models then choose
 among them. Finished runs are known by their predictions below results/ (of the smoke profile: below runs/smoke/) and
-their rows in the ledger there: delete a row, and just that run is done again. Where the folder holds other images than
-the ledger's, a run of the smoke profile is done again, and any other stops all, and says how to keep both results.
+their rows in the ledger there: delete a row, and just that run is recorded again, from its folder below runs/ or, where
+that is gone, too, by a new training. (Through a bucket its parcel comes home again: delete that, too.) Where the folder
+holds other images than the ledger's, a run of the smoke profile is done again, and any other stops all, and says how to
+keep both results.
 A run that was interrupted resumes at its last checkpoint when the same command is given again, whatever was killed: two
 runs on one folder refuse each other by themselves, so that Snakemake's own locks, which outlive a killed Snakemake, are
 not needed.

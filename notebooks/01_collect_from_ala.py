@@ -29,8 +29,8 @@
 # - credits for every single picture.
 #
 # Time: half a minute in `smoke`. There a small atlas of drawn insects is served on this machine, with the same replies
-# and the same traps, and the *same client* asks it. With `data = "ala"` the same cells talk to the live atlas: the
-# plan and the pictures of 200 species then take some hours each at the polite pace.
+# and the same traps, and the *same client* asks it. With `data = "ala"` the same cells talk to the live atlas, at the
+# polite pace: section 1.4 prints how long the pictures then take.
 # Paper: section 2.
 
 # %%
@@ -269,8 +269,9 @@ if service.demo:
 # files are counted after each call, since the first may be the last.
 
 # %%
-six = table[table["image_id"].isin(read_manifest(folder)["image_id"][:6])]
-originals = contents(folder)
+collected = read_manifest(folder)[:6]
+six = table[table["image_id"].isin(collected["image_id"])]
+originals = {file: (folder / file).read_bytes() for file in collected["file"]}
 trial = RUNS / "trial"
 
 
@@ -432,7 +433,7 @@ opened.close()
 # - The paper names neither the size of the pictures it fetched nor their licences; we fetch those of at most 650
 #   pixels and keep licence, creator and source of each.
 # - "Sorted by the number of occurrences": of occurrences with images, and ties by name. The paper leaves both open.
-# - The atlas of October 2018 cannot be had again; section 1.5 says why. Nobody will get 34,789 pictures.
+# - The atlas of October 2018 cannot be had again; section 1.5 says why. Nobody will get the same pictures.
 #
 # ## Questions
 #

@@ -447,12 +447,13 @@ by = units.assign(stage=stages, blocks=1).groupby(["stage", "block is"])
 by.agg({"blocks": "sum", "hidden units": "sum", "live units": "sum", "between species": "mean"}).round(4)
 
 # %% [markdown]
-# A dead block explains its own stillness. Early blocks that live move little too, but with a unit or two they have
-# little to move by: whether for want of use or of units, this small experiment cannot tell.
+# A dead block explains its own stillness. Early blocks that live move little too. The very first have a unit or two to
+# move by; but in the third stage most units live, and it is far stiller than the last. So units are not all of it. As
+# their number grows with depth, this small experiment cannot part the one from the other.
 #
 # Gates of the last stage do move, and for the most part with the species, that is with what parts one genus from the
-# rest. For comparison: pictures sorted at random
-# into $k$ heaps would put $(k-1)/(n-1)$ of the variance between heaps, and random weights should do little better.
+# rest. For comparison: pictures sorted at random into $k$ heaps would put $(k-1)/(n-1)$ of the variance between heaps,
+# and random weights should do little better.
 
 # %%
 chance = 100 * (len(labels.unique()) - 1) / (len(labels) - 1)
@@ -467,8 +468,8 @@ assert late["between species"] > 2 * table["between species"][stages == 1].mean(
 # The authors of SE found part of this in their ImageNet network: early gates serve all classes, deeper ones depend on
 # the class. But in the last two blocks of theirs gates were mostly open, or moved alike for all classes, where ours
 # depend on the picture most. Three warnings. Theirs is wide, and ours is so narrow that few or dead hidden units alone
-# could give this order. A gate that follows the species may follow its flower or its background: chapter 11 looks into
-# that. And a network that classifies must tell species apart somewhere, with SE or without. Whether SE *helps* is
+# could give this order. A gate that follows the species may follow its flower or its background, which is not tested
+# here. And a network that classifies must tell species apart somewhere, with SE or without. Whether SE *helps* is
 # measured by leaving it out (chapter 10).
 
 # %% [markdown]
@@ -480,7 +481,7 @@ assert late["between species"] > 2 * table["between species"][stages == 1].mean(
 #   multiplications. The reduction sets the price, and how independent the gates are.
 # - Untrained gates stand near one half: SE changes how a network *starts*, not only what it can learn.
 # - After a short training late gates tell one genus from the others, and early ones hardly move. At this width, few
-#   and dead hidden units may be the reason.
+#   and dead hidden units may be a part of the reason.
 #
 # ## Where we differ from the paper
 #

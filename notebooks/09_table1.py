@@ -201,8 +201,8 @@ show_table(report.repeats(shown))
 # The same seed twice is not the same network twice: many test images are answered otherwise, and the error moves,
 # though by less than from seed to seed. Repetitions in another precision do not stand out from those in the same one.
 # (Of the oldest runs, versions of libraries and of this book changed in between, too; `results/repeats.csv` names all.)
-# And SERAN-D without attention, which errs so much more in seed 3 than in others (chapter 10), does so again: that is the
-# split or the first weights, and not the luck of rounding.
+# And SERAN-D without attention, which errs so much more in seed 3 than in others (chapter 10), does so again: that is
+# the split or the first weights, and not the luck of rounding.
 #
 # Now the paper's own table. Its intervals in the figure above have the noise of 5,118 images and none of training. Let
 # its networks have had the training noise of ours, and look again. (As the paper does not say which images a network
@@ -293,7 +293,7 @@ for full in FULL:
         show_table(report.single_runs(full, name, protocol.CONTRASTS).rename_axis("McNemar's test"))
 
 # %%
-for ratios in report.full_size(shown).values():
+for ratios in report.full_networks(shown).values():
     show_table(ratios)
 
 # %% [markdown]
@@ -329,8 +329,9 @@ show_table(claims.summary(shown))
 #   "Alike" is more: the interval holds nothing that we would call a difference.
 # - The plain ResNets err more than SERAN-D wherever they were run, as the paper says, and in the field the deeper one
 #   more than the other, as in its table. What each module adds is not settled by that.
-# - SERAN-D and SERAN do not err less than Attention-92 and SE-ResNet-101 in the field, against the paper: most are
-#   alike. On the pinned wings these runs cannot tell.
+# - SERAN-D and SERAN err as much as Attention-92 and SE-ResNet-101 in the field, against the paper. On the pinned wings
+#   these runs cannot tell.
+# - SENet-154 has the lowest mean error in the field, as in the paper. Whether SERAN-D ties with it can not be told.
 # - The comparison of ratios does not prove that the paper's numbers are right or wrong on its data.
 #
 # ## Where we differ from the paper
@@ -352,9 +353,9 @@ show_table(claims.summary(shown))
 #
 # ## Exercise
 #
-# Take ResNet-101 against SERAN-D, and compute the column *by their noise* of 9.4 yourself: the mean of the logarithms of
-# the ratios, one per seed, with Student's t. Few seeds should make it wider than the interval beside it. Is it, on either
-# set, and what does that say of the noise of these two networks?
+# Take ResNet-101 against SERAN-D, and compute the column *by their noise* of 9.4 yourself: the mean of the logarithms
+# of the ratios, one per seed, with Student's t. Few seeds should make it wider than the interval beside it. Is it, on
+# either set, and what does that say of the noise of these two networks?
 
 # %% tags=["solution"]
 for name, runs in report.sets(shown).items():

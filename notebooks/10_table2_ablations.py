@@ -101,8 +101,9 @@ plt.show()
 
 # %% [markdown]
 # **How to read it.** As in chapter 9: the ratio of two errors, right of 1 if the part taken away was worth having. In
-# orange the paper, with the noise of its 5,119 validation images. The grey band is a tie, and a contrast that can not
-# be told but lies in it is *alike*. Above, ± is the standard deviation over seeds.
+# orange the paper, with the noise of its images: of the test where its Table 1 has both networks, as for SERAN, else of
+# the validation. The grey band is a tie, and a contrast that can not be told but lies in it is *alike*. Above, ± is the
+# standard deviation over seeds.
 
 # %%
 verdict = claims.verdict_table(shown)
@@ -123,12 +124,11 @@ for name in report.sets(shown):
 # %% [markdown]
 # On the field photographs nothing that is taken from SERAN-D is missed at this scale. Without attention it errs less,
 # in every seed. Without SE it errs as much, and so nearly as much that a gain of the paper's size is ruled out. With
-# average pooling it errs no more, if not less. SERAN, with fewer modules of both kinds, errs no more either: it loses
-# less than in the paper. (These last two had bfloat16 in every seed, SERAN-D in one of three; see the end of chapter
-# 9.) On the pinned wings taking attention away helps more still, in four of five seeds; in one it costs much. By the
-# rule of the protocol the claim is contradicted there. By its own seeds alone it is not: the network without attention
-# is the least steady of all. A table of single runs hides how much one more run can do. (And 10.6 asks in which species
-# the difference lies.)
+# average pooling it errs no more. Nor does SERAN, with fewer modules of both kinds: it loses less than in the paper.
+# (These last two had bfloat16 in every seed, SERAN-D in one of three; see the end of chapter 9.) On the pinned wings
+# taking attention away helps more still, in four of five seeds; in one it costs much. By the rule of the protocol the
+# claim is contradicted there. By its own seeds alone it is not: the network without attention is the least steady of
+# all. A table of single runs hides how much one more run can do. (And 10.6 asks in which species the difference lies.)
 #
 # ## 10.3 Is it the network, or how it was trained?
 #
@@ -144,7 +144,8 @@ plt.show()
 
 # %% [markdown]
 # **How to read it.** A colour is a way of training, orange the paper. Where the colours of a row disagree, the row does
-# not speak of networks alone. A way that is missing was not run with enough seeds.
+# not speak of networks alone. A way that is missing was not run with enough seeds. In the table, Holm's correction is
+# over the contrasts of a column; of the tables, over all of the protocol.
 
 # %%
 show_table(report.condition_table(shown))
@@ -152,21 +153,21 @@ show_table(report.condition_table(shown))
 # %% [markdown]
 # Two verdicts that differ are no proof that the ratios do: one may be told and the other not. That the training
 # *changes* a ratio is a claim of its own, and here is its test: the ratio after the other training over that in the
-# tables.
+# tables, with its interval, and p after Holm's correction over all cells of this table, run or not.
 
 # %%
 show_table(report.condition_changes(shown))
 
 # %% [markdown]
-# All networks err less after a zero start, most of them several times less. SERAN-D and its two variants can then no
-# longer be told apart; whether the start changed their ratios, or there was little between them before, three seeds can
-# not say. Of SE-ResNet-101 they can. With the plain start it errs less than ResNet-101, or as much; with a zero start
-# it errs *more*, and falls far behind SERAN-D: after eight epochs, for the one seed of twelve in the ledger has both
-# alike. And of the five networks SERAN-D and ResNet-101 are those that had their zero start in bfloat16 in every seed,
-# a difference that was not tested (see the end of chapter 9). After 32 epochs, too, SERAN-D and its two variants can
-# not be told apart, at errors of so few images that much could hide in it. So what a table of ablations shows at this
-# scale is also how well a deep network gets going in eight epochs, and not only what its modules can do. The paper does
-# not state its start.
+# All five networks err less after a zero start, most of them several times less (9.6). SERAN-D and its two variants can
+# not be told apart then; whether the start changed their ratios, three seeds can not say. Of SE-ResNet-101 they can.
+# With the plain start it errs less than ResNet-101, or as much; with a zero start it errs *more*, and falls far behind
+# SERAN-D. That is so after eight epochs; after twelve, of which the ledger has one seed that counts for no claim, both
+# ResNets err alike. And of the five networks SERAN-D and ResNet-101 are those that had their zero start in bfloat16 in
+# every seed, a difference that was not tested (see the end of chapter 9). After 32 epochs, too, SERAN-D and its two
+# variants can not be told apart, at errors of so few images that much could hide in it. So what a table of ablations
+# shows at this scale is also how well a deep network gets going in eight epochs, and not only what its modules can do.
+# The paper does not state its start.
 
 # %% [markdown]
 # ## 10.4 Does a network without attention over-fit?
@@ -215,10 +216,16 @@ figure = report_figures.look_alikes(shown)
 save(figure, "fig10_look_alikes")
 plt.show()
 
+# %% [markdown]
+# **How to read it.** If SE were for look-alikes, the orange bar would grow from SERAN-D to its variant without SE, and
+# by a larger factor than the grey one. The test of that:
+
 # %%
 show_table(verdict[verdict["claim"] == "C8"].set_index("claim"))
 
 # %% [markdown]
+# In neither set can it be told whether SE matters more among look-alikes than elsewhere.
+#
 # Which species does SERAN-D take for each other, over all seeds and both ways? The list can differ from the groups that
 # we expected: what looks alike to a naturalist and what looks alike to a network need not be the same.
 
@@ -258,17 +265,18 @@ for name, rows in report.sets(shown).items():
 
 # %% [markdown]
 # Which species make the differences of Table 2? The ratios of 10.2 once more: of all errors, of the mean over species,
-# and of what is left where two look-alikes of 10.5 taken for each other do not count. None of these is a verdict.
+# and of the errors within and outside the look-alikes of 10.5. None of these is a verdict.
 
 # %%
 for name in report.sets(shown):
-    table = report.without_look_alikes(shown, name, report.TABLE2_CONTRASTS)
+    table = report.ratios_by_count(shown, name, report.TABLE2_CONTRASTS)
     show_table(table.rename_axis(f"ratio of errors, {name}"))
 
 # %% [markdown]
-# On the field photographs it does not matter how one counts. On the pinned wings it decides: one pair of mimics makes
-# most of the errors, and the gain without attention, like the loss without SE, is within it. Outside the look-alikes
-# these networks can not be told apart. What looks there like a verdict on a module is one on two forms of butterfly.
+# On the field photographs it does not matter how one counts. On the pinned wings most errors are between mimics, so
+# most are won and lost there, and the verdict on attention rests on them. Outside the look-alikes few errors are left,
+# and these networks can not be told apart; that a ratio is another inside than outside can not be told either (C8, for
+# SE).
 #
 # ## 10.7 Does it know when it fails?
 #
@@ -286,8 +294,8 @@ plt.show()
 
 # %% [markdown]
 # **How to read it.** Left: a dot on the diagonal is a probability that means what it says, below it the network is too
-# sure. Right: if it may leave the images it is least sure of to an expert, how many of the rest are wrong? A steep
-# curve is worth more in practice than a point of error. Calibration errors in percent, mean over seeds. Even a network
+# sure. Right: if it may leave the images it is least sure of to an expert, how many of the rest are wrong? The
+# steeper the curve, the more that helps. Calibration errors in percent, mean over seeds. Even a network
 # whose probabilities are exact has one, because a bin holds few images; *by chance* is what it would be, were those
 # after the temperature exact, and *at most* what it would then stay below in 97.5 of 100 studies.
 
@@ -302,9 +310,10 @@ for name, rows in report.sets(shown).items():
     show_table(table.round(2).rename(index=result_plots.name).rename_axis(name))
 
 # %% [markdown]
-# On the field photographs the temperature takes away about half of the error or more. What is left is within chance for
-# some networks and beyond it for others, SERAN-D among them. On the pinned wings, with fewer test images, little can be
-# seen to repair: most of what is measured there is chance.
+# Temperatures below 1 say that networks trained so briefly are not sure enough. On the field photographs the
+# temperature takes away between a third and two thirds of the error. What is left is within chance for some networks
+# and beyond it for others, SERAN-D among them. On the pinned wings, with fewer test images, little can be seen to
+# repair: most of what is measured there is chance.
 #
 # ## 10.8 What does it say of a species it has never seen?
 #
@@ -342,10 +351,11 @@ show_table(claims.summary(shown))
 # - What a part is worth depends on how the network was trained: with another start of the residual branches SE in a
 #   ResNet goes from a help, or nothing, to a hindrance in as many epochs. Whoever publishes an ablation should state
 #   the start.
-# - Taking attention away also makes the network shorter and much cheaper. The right rival of SERAN-D is a network
-#   without attention that costs as much. The paper has none; chapter 12 spends what is saved on more epochs.
-# - The error is not all. Two networks of equal error can differ in what they are worth to somebody who leaves the
-#   doubtful pictures to an expert.
+# - Taking attention away also makes the network shorter and much cheaper. The right rival of SERAN-D is a network with
+#   SE and without attention that costs as much. The paper has none: of its rivals ResNet-152 costs nearly as much and
+#   has no SE, SENet-154 costs more (chapter 7). Chapter 12 spends what is saved on more epochs.
+# - The error is not all. Leaving the doubtful pictures to an expert takes more points from the error of one network
+#   than from that of another, and more on field photographs than on pinned wings (the exercise).
 #
 # ## Where we differ from the paper
 #
@@ -358,8 +368,8 @@ show_table(claims.summary(shown))
 #
 # 1. SERAN-D without attention has how many modules less? Which network would be a fairer rival?
 # 2. Why does a temperature change no answer and no error, and yet the loss?
-# 3. The two mimic pairs of *Heliconius* are pairs of different species that look alike. Which pairs within a species
-#    does the network confuse, and why might that be the harder task?
+# 3. The two mimic pairs of *Heliconius* are pairs of different species that look alike. What would you want to know of
+#    the other pairs in the list of 10.5 before you call it a bad mistake to take one for the other?
 # 4. A risk-coverage curve that starts above zero means the network is wrong where it is surest. Name two causes.
 # 5. Crosses share wing patterns with both parents. Is it a fault if the network is sure of them?
 # 6. Which of the claims would you still believe if only seed 0 had been run?

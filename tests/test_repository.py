@@ -1,15 +1,27 @@
 """Lists that must agree, and generated files that must be up to date."""
 
+import ast
+import importlib.util
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
+import matplotlib
 import pytest
 import yaml
+from matplotlib import ft2font
 
-from seran_lib.lab import table
+from seran_lib.lab import ledger, report_figures, table
 from seran_lib.lab.environment import check_environment, requirements
+from seran_lib.lab.evaluate import TOP, read_predictions
+from seran_lib.lab.look import read_looks
 from seran_lib.lab.notebook import CHAPTERS
-from seran_lib.paths import ROOT
+from seran_lib.paths import RESULTS, ROOT
 
 CONDA_NAMES = {
     "pytorch": "torch",
@@ -17,6 +29,7 @@ CONDA_NAMES = {
     "snakemake-minimal": "snakemake",
     "playwright-python": "playwright",
 }
+DRAWN_WITH = ("3.11.2", "2.14.3")  # matplotlib and FreeType of the committed figures
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -47,6 +60,60 @@ def test_readme_and_paper_csv_are_what_ledger_and_paper_say(capsys):
     assert table.main(["--check"]) == 0, capsys.readouterr().err
 
 
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """What `make table` writes is written here, quick parts of it only; what it reads is the repository's."""
+    for name, path in (("ROOT", "."), ("README", "README.md"), ("RESULTS", "results"), ("FIGURES", "figures")):
+        monkeypatch.setattr(table, name, tmp_path / path)
+    monkeypatch.setattr(table, "PAPER_CSV", tmp_path / "results" / "paper.csv")
+    for folder in ("results", "figures"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(RESULTS / "ledger.csv", tmp_path / "results")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    quick = {name: report_figures.FIGURES[name] for name in ("fig10_losses", "fig10_species")}
+    monkeypatch.setattr(report_figures, "FIGURES", quick)
+    monkeypatch.setattr(table, "results_block", lambda profile: f"Profile `{profile}`, of today.")
+    return tmp_path
+
+
+def test_make_table_writes_what_is_stale_and_then_nothing(elsewhere, capsys):
+    assert table.main([]) == 0
+    written = ["README.md", "results/paper.csv", "results/README.md", "figures/fig10_losses.svg"]
+    assert capsys.readouterr().out.splitlines() == [f"wrote {name}" for name in [*written, "figures/fig10_species.svg"]]
+    assert "Profile `laptop`, of today." in (elsewhere / "README.md").read_text(encoding="utf-8")
+    assert table.main([]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(
+    (matplotlib.__version__, ft2font.__freetype_version__) != DRAWN_WITH,
+    reason=f"another matplotlib or FreeType than {DRAWN_WITH} draws the same in other bytes",
+)
+@pytest.mark.parametrize("name", report_figures.FIGURES)
+def test_committed_figures_are_what_the_ledger_says(name, monkeypatch):
+    monkeypatch.setattr(report_figures, "FIGURES", {name: report_figures.FIGURES[name]})
+    ((path, drawing),) = table.drawings(table.shown_now()).items()
+    assert path.read_text(encoding="utf-8") == drawing, "run make table"
+
+
+def test_every_run_in_the_ledger_has_the_errors_that_its_answers_have():
+    for row in ledger.read(RESULTS).itertuples():
+        answers = read_predictions(RESULTS / "predictions" / f"{row.run_id}.csv.gz")
+        wrong = answers["label"] != answers["predicted"]
+        errors = {"test": len(answers), "test_top1_error": 100 * wrong.mean()}
+        errors["test_macro_error"] = 100 * wrong.groupby(answers["label"]).mean().mean()
+        if "label_rank" in answers:
+            errors["test_top5_error"] = 100 * (answers["label_rank"] > TOP).mean()
+        assert errors == pytest.approx({name: getattr(row, name) for name in errors}, abs=1e-4), row.run_id
+
+
+def test_repetitions_and_looks_are_of_runs_in_the_ledger():
+    runs = set(ledger.read(RESULTS)["run_id"])
+    assert set(ledger.read_repeats(RESULTS)["run_id"]) <= runs
+    assert {path.stem for path in (RESULTS / "looks").iterdir()} <= runs
+    assert set(read_looks()["run_id"]) <= runs
+
+
 def test_readme_names_files_that_exist():
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text()):
         assert (ROOT / link).exists(), link
@@ -56,10 +123,46 @@ def test_every_notebook_is_a_chapter():
     assert {path.stem for path in (ROOT / "notebooks").glob("*.py")} <= set(CHAPTERS)
 
 
+def imported(source, package):
+    """Full names of all that a module of a package imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def foreign_imports(source, room):
+    """What a module of a room imports of rooms that it may not know."""
+    others = {"data": ("nets", "lab"), "nets": ("data", "lab")}[room]
+    names = imported(source, f"seran_lib.{room}")
+    return [name for name in names if name.split(".")[:2] in [["seran_lib", other] for other in others]]
+
+
 def test_rooms_know_of_each_other_only_what_they_may():
-    for room, foreign in (("data", "nets|lab"), ("nets", "data|lab")):
+    for room in ("data", "nets"):
         for path in (ROOT / "seran_lib" / room).glob("*.py"):
-            assert not re.search(rf"(from|import) (seran_lib)?\.+({foreign})\b", path.read_text()), path
+            assert foreign_imports(path.read_text(encoding="utf-8"), room) == [], path
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import seran_lib.lab.ledger",
+        "from seran_lib import paths, lab",
+        "from seran_lib.lab.ledger import read",
+        "from .. import nets",
+        "from ..nets import create_model",
+        "def later():\n    from ..lab import train",
+    ],
+)
+def test_an_import_from_a_foreign_room_is_found_however_it_is_written(source):
+    assert foreign_imports(source, "data")
+
+
+def test_imports_from_the_own_room_and_of_what_all_share_are_no_foreign_ones():
+    assert foreign_imports("from . import split\nfrom .lab import x\nfrom .. import paths\nimport labs", "data") == []
 
 
 def test_environment_check_passes_here_and_names_what_is_too_old(monkeypatch):
@@ -68,3 +171,34 @@ def test_environment_check_passes_here_and_names_what_is_too_old(monkeypatch):
     monkeypatch.setattr("importlib.metadata.version", lambda name: "0.0.1" if name == "fastai" else "99")
     with pytest.raises(RuntimeError, match=r"fastai>=2.8 is needed, 0.0.1 is installed"):
         check_environment()
+
+
+def asked_of_make(*words):
+    """The words of the last command that make would give to the shell."""
+    ready = Path(sys.prefix) / ".ready"  # what is installed is taken as it is
+    command = ["make", "--no-print-directory", "--dry-run", "--old-file", str(ready), f"VENV={sys.prefix}", *words]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of make test
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment)
+    return shlex.split(done.stdout.splitlines()[-1])
+
+
+def test_make_hands_its_variables_to_snakemake():
+    plain = asked_of_make("trainings")
+    assert plain[plain.index("--config") + 1 :] == ["profile=smoke", "epochs=0", "--", "trainings"]
+    given = {"PROFILE": "laptop", "EPOCHS": "2", "SEEDS": "0,1", "STUDY": "tables,wiring", "INIT": "zero"}
+    given |= {"DATA": "my photographs/2019", "MODELS": "seran,seran_d"}
+    words = asked_of_make("book", *(f"{name}={value}" for name, value in given.items()))
+    config = words[words.index("--config") + 1 : words.index("--")]
+    assert sorted(config) == sorted(f"{name.lower()}={value}" for name, value in given.items())
+    assert words[-1] == "book"
+
+
+def test_make_table_shows_the_profile_that_was_asked_for():
+    assert asked_of_make("table", "PROFILE=paper")[-2:] == ["--profile", "paper"]
+    assert asked_of_make("table")[-1] == "seran_lib.lab.table"
+
+
+def test_make_clean_leaves_what_took_long():
+    remove, *removed = asked_of_make("clean")
+    assert remove == "rm" and "runs" in removed
+    assert not {"results", "figures", "data", ".venv", ".", "*"} & {path.rstrip("/") for path in removed}

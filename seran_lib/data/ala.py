@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import requests_cache
-from requests import JSONDecodeError, Response, Session
+from requests import JSONDecodeError, RequestException, Response, Session
 
 from seran_lib.data import ala_replies as replies
+from seran_lib.data.addresses import IMAGES, NAMES, OCCURRENCES
 from seran_lib.data.ala_query import AS_OF_STATEMENT, IDENTIFIER, Query, quoted
 from seran_lib.data.ala_replies import ChangedError, text_of
 from seran_lib.data.http import TIMEOUT, make_polite
@@ -42,10 +43,6 @@ __all__ = [
     "listing_session",
     "read_plan",
 ]
-
-OCCURRENCES = "https://api.ala.org.au/occurrences"
-IMAGES = "https://api.ala.org.au/images"
-NAMES = "https://api.ala.org.au/namematching"
 
 PAGE = 500  # records asked for at once
 DEPTH = 5000  # records of one search that the service gives out: page.depth.max of biocache-service since 3.4
@@ -150,12 +147,15 @@ class Atlas:
 
     def image_info(self, image_ids: Iterable[str], *, details: bool = False) -> Iterator[tuple[str, dict | str | None]]:
         """What the image service knows of each image, in the given order; None for an id that it does not know, and
-        `UNAVAILABLE` where it fails to answer. Raises `DataError` when it fails `AT_MOST` times one after another.
+        `UNAVAILABLE` where it fails to answer. When it fails `AT_MOST` times one after another, raises `DataError`, or
+        `RequestException` where no answer came at all.
 
         A dict of texts, "" where unknown: licence (an acronym of `licences`), creator, rights_holder, date_uploaded (an
         ISO date), and bytes, width and height of the original. A hundred images are asked for at once, which tells
         neither the date nor a licence that the service infers: images without a licence, or all with `details`, are
-        then asked for one by one.
+        then asked for one by one. Nor does it tell a creator or rights holder that the service takes from the data
+        resource where the image names none: they stay "" then, for many images name no rights holder, and to ask for
+        each of these alone would take as long as the pictures.
         """
         ids, failures = iter(image_ids), 0
         while batch := list(itertools.islice(ids, BATCH)):
@@ -166,8 +166,8 @@ class Atlas:
                     address = f"{self.images_base}/ws/image/{quote(image_id, safe='')}"
                     try:
                         info, failures = self._ask(replies.one_image, address, allowed=(200, 404)), 0
-                    except _StatusError:
-                        info, failures = UNAVAILABLE, failures + 1
+                    except (_StatusError, RequestException):
+                        info, failures = info or UNAVAILABLE, failures + 1  # the list knew all but the licence
                         if failures == AT_MOST:
                             raise
                 yield image_id, info
@@ -175,11 +175,6 @@ class Atlas:
     def image_url(self, image_id: str, size: str) -> str:
         """The permanent address of the picture in a size of the service ("large", "original")."""
         return f"{self.images_base}/image/{quote(image_id, safe='')}/{size}"
-
-    def image_page(self, image_id: str) -> str:
-        """The address of the page that shows and credits the image."""
-        base = "https://images.ala.org.au" if self.images_base == IMAGES else self.images_base
-        return f"{base}/image/{quote(image_id, safe='')}"
 
     def record_page(self, uuid: str) -> str:
         """The address of the record's page."""
@@ -296,7 +291,7 @@ class Atlas:
         try:
             address = f"{self.images_base}/ws/getImageInfoForIdList"
             return self._ask(replies.many_images, address, json={"imageIds": batch})
-        except DataError as error:
+        except (DataError, RequestException) as error:
             self._list_form = False
             _log.warning("images are asked for one by one from here on, which takes longer: %s", error)
             return {}

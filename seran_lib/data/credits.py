@@ -1,12 +1,11 @@
 """Who made each picture and what may be done with it: ``CREDITS.csv``, ``CREDITS.md``, and ``croissant.json``.
 
 Croissant (https://docs.mlcommons.org/croissant/docs/croissant-spec.html) is the description of data sets that search
-engines, Kaggle, Hugging Face and OpenML read. None of the three files holds a date of ours: the same pictures give the
-same bytes.
+engines, Kaggle, Hugging Face and OpenML read. The only date in the three files is the day the atlas was asked, from
+the plan: the same plan and pictures give the same bytes.
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from seran_lib.data import licences
+from seran_lib.data.addresses import image_page
 from seran_lib.data.manifest import MANIFEST
 from seran_lib.data.tables import file_sha256, read_rows, rewriting, write_rows
 
@@ -33,9 +33,6 @@ MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"
 
 Rows = pd.DataFrame | Iterable[Mapping[str, str]]
 
-# The image service answers `{base}/image/{id}` with a page about the picture and `{base}/image/{id}/{size}` with the
-# picture itself (image-service, UrlMappings.groovy).
-_PICTURE = re.compile(r"(.*/image/[^/]+)/(?:original|large|xlarge|thumbnail)")
 _DESCRIBED = {
     "image_id": "Identifier of the picture at its source",
     "file": "Path of the picture in the folder of this file",
@@ -123,14 +120,11 @@ def _rows(manifest: Rows) -> Iterator[Mapping[str, str]]:
 
 
 def _credit(row: Mapping[str, str]) -> dict[str, str]:
-    address = row.get("source_url", "").partition("?")[0]
-    page = _PICTURE.fullmatch(address)
-    licence = row.get("licence", "")
     return {column: row.get(column, "") for column in COLUMNS} | {
-        # A plan from elsewhere may have one credit line for all of it.
-        "creator": row.get("creator") or row.get("attribution", ""),
-        "licence_url": licences.url(licence),
-        "image_page": page[1] if page else address,
+        # A plan from elsewhere may have one credit line for all of it, and no column of creators.
+        "creator": row.get("creator", row.get("attribution", "")),
+        "licence_url": licences.url(row.get("licence", "")),
+        "image_page": image_page(row.get("source_url", "")),
     }
 
 

@@ -11,6 +11,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock
 
@@ -46,7 +47,7 @@ def write_curated(folder: Path, out: Path, table: pd.DataFrame, boxes: dict[str,
                 table = _write_pictures(folder, part, table, boxes)
                 _write_table(part / MANIFEST, table)
                 _write_table(part / CURATION, curation)
-                _write_credits(folder, part, table, boxes)
+                _write_credits(folder, part, table)
                 if out.exists():
                     os.replace(out, old)
                 os.replace(part, out)
@@ -153,18 +154,22 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
         table.replace(r"\r\n?", "\n", regex=True).to_csv(file, index=False, lineterminator="\n")
 
 
-def _write_credits(folder: Path, part: Path, table: pd.DataFrame, boxes: dict[str, Box]) -> None:
-    """Credits of what is left, where `folder` has credits, saying which pictures are changed: CC BY asks for it."""
+def _write_credits(folder: Path, part: Path, table: pd.DataFrame) -> None:
+    """Credits of what is left, where `folder` has credits, saying which pictures are changed: CC BY asks for it.
+
+    The column ``curation`` knows those that an earlier curation cropped, too.
+    """
     if not (folder / CREDITS).is_file():
         return
     write_credits(part, table)
     credits = pd.read_csv(part / CREDITS, dtype=str, keep_default_na=False)
-    credits["changes"] = ["cropped and saved anew as JPEG" if key in boxes else "" for key in credits["image_id"]]
+    cropped = table["curation"].str.contains(r"(?:^|; )crop ")
+    credits["changes"] = np.where(cropped, "cropped and saved anew as JPEG", "")
     _write_table(part / CREDITS, credits)
-    if boxes:
+    if cropped.any():
         # CC BY-ND and CC BY-NC-ND allow copies, but no changed ones.
-        fixed = int(table.loc[list(boxes), "licence"].str.contains(r"\bND\b").sum()) if "licence" in table else 0
-        text = f"\n## Changes\n\nCropped pictures, which `{CREDITS}` names in the column `changes`: {len(boxes)}."
+        fixed = int(table.loc[cropped, "licence"].str.contains(r"\bND\b").sum()) if "licence" in table else 0
+        text = f"\n## Changes\n\nCropped pictures, which `{CREDITS}` names in the column `changes`: {cropped.sum()}."
         if fixed:
             text += f"\n**{fixed} of them must not be passed on:** their licence allows no changed copies (ND)."
         summary = (part / SUMMARY).read_text(encoding="utf-8")

@@ -36,11 +36,13 @@ _EXTENSIONS = dict(JPEG=".jpg", MPO=".jpg", PNG=".png", WEBP=".webp", GIF=".gif"
 
 
 class Failure(Exception):
-    """Why an image cannot be had. `transient`: trying again in a while may help."""
+    """Why an image cannot be had. `transient`: trying again in a while may help. `refused`: the service forbids it, and
+    perhaps everything to us.
+    """
 
-    def __init__(self, reason: str, *, transient: bool = False) -> None:
+    def __init__(self, reason: str, *, transient: bool = False, refused: bool = False) -> None:
         super().__init__(reason)
-        self.transient = transient
+        self.transient, self.refused = transient, refused
 
 
 class _Stopped(Exception):
@@ -162,7 +164,8 @@ def check_head(response: Response) -> None:
     if status == 404:  # often with a placeholder picture as its body
         raise Failure("missing at the source (404)")
     if status != 200:
-        raise Failure(f"answered with status {status}", transient=status == 429 or status >= 500)
+        reason = f"answered with status {status}"
+        raise Failure(reason, transient=status == 429 or status >= 500, refused=status == 403)
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if not kind.startswith("image/"):
         raise Failure(f"not an image but {kind[:60] or 'without a type'}")

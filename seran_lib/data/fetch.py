@@ -5,8 +5,9 @@ stopped, failed images included. An image counts only when the server said 200 a
 checksum of the plan (if any) fits and the picture decodes to its last row. A file has its final name only when it is
 whole and on disk.
 
-When all is done ``manifest.csv``, the credits and the Croissant description are written. They depend on the plan and
-the pictures alone, so however often the run was broken off, they are the same to the byte.
+When all is done, or nothing gets through any more, ``manifest.csv``, the credits and the Croissant description are
+written. They depend on the plan and the pictures alone, so however often the run was broken off, they are the same to
+the byte.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ from seran_lib.progress import progress_bar
 
 FAILURES, LOCK = "failures.csv", "fetch.lock"
 ROUNDS = 3  # passes over what failed for a reason that may have gone by then
-LOST = 10  # failures a connection, one after another and all of the passing kind: nothing gets through any more
+LOST = 10  # failures a connection, one after another and none by a fault of the picture: nothing gets through any more
 
 _MEGABYTE = 1_000_000
 _ADDED = ("file", "sha256", "width", "height", "bytes")  # columns of the manifest that the plan lacks
@@ -67,8 +68,8 @@ def fetch(folder: str | Path, *, session: Session, connections: int = 4, progres
     cannot be had stops nothing: ``failures.csv`` says why, and the next call tries it again. One whose bytes are no
     longer those fetched first is a failure too, and what was recorded of it stays. With `progress` a bar is drawn on a
     terminal or in a notebook. Raises `DataError` for what stops everything: no plan or a wrong one, another process at
-    work on the folder, no room on the disk, a network that is down. After Ctrl-C what is finished is recorded, and
-    KeyboardInterrupt goes on.
+    work on the folder, no room on the disk, and, while images wait that never failed, a network that is down or a
+    service that refuses everything. After Ctrl-C what is finished is recorded, and KeyboardInterrupt goes on.
     """
     folder = Path(folder)
     if connections < 1:
@@ -85,12 +86,15 @@ def fetch(folder: str | Path, *, session: Session, connections: int = 4, progres
             state.make_due()
             run.mean_bytes = state.mean_bytes()
             try:
-                _fetch_due(folder, state, run, session, connections, progress)
+                lost = _fetch_due(folder, state, run, session, connections, progress)
             except KeyboardInterrupt:
                 here, planned = state.count("ok"), state.count()
                 print(f"stopped: {here:,} of {planned:,} images are here; fetch again to go on", file=sys.stderr)
                 raise
             _write_results(folder, state, query)
+            # Pictures that failed before may be lost for good: to list them among the failures is enough.
+            if lost and state.count("planned"):
+                raise _cut_off(lost, LOST * connections)
             planned, present, failed = state.count(), state.count("ok"), state.count("failed")
     except (OSError, sqlite3.OperationalError) as error:
         raise _unwritable(folder, run, error) from error
@@ -144,7 +148,10 @@ class _Run:
         self.mean_bytes = 0.0  # of a picture, before this run
 
 
-def _fetch_due(folder: Path, state: State, run: _Run, session: Session, connections: int, progress: bool) -> None:
+def _fetch_due(
+    folder: Path, state: State, run: _Run, session: Session, connections: int, progress: bool
+) -> Failure | None:
+    """Try all that is due, up to `ROUNDS` times. Returns the last failure where nothing got through any more."""
     run.left, lost = state.count_due(), 0
     workers = Workers(folder, session, connections)
     bar = progress_bar(total=run.left, desc="fetching", unit="image", show=progress)
@@ -153,23 +160,21 @@ def _fetch_due(folder: Path, state: State, run: _Run, session: Session, connecti
             for remaining in reversed(range(ROUNDS)):
                 for task, outcome in workers.outcomes(state.due()):
                     _record(folder, state, run, task, outcome)
-                    passing = isinstance(outcome, Failure) and outcome.transient
-                    lost = lost + 1 if passing else 0
+                    failed = isinstance(outcome, Failure)
+                    passing = failed and outcome.transient
+                    lost = lost + 1 if passing or (failed and outcome.refused) else 0
                     if lost == LOST * connections:
-                        raise DataError(
-                            f"nothing gets through any more: {lost} pictures after another failed, the last because "
-                            f"{outcome}",
-                            "Look at the network, or wait for the service; then fetch again: it goes on.",
-                        )
+                        return outcome
                     if not (remaining and passing):
                         run.left -= 1
-                        run.failed += isinstance(outcome, Failure)
+                        run.failed += failed
                         bar.set_postfix(failed=run.failed, refresh=False)
                         bar.update()
         finally:
             for task, outcome in workers.stop():
                 if isinstance(outcome, Picture):
                     _record(folder, state, run, task, outcome)
+    return None
 
 
 def _record(folder: Path, state: State, run: _Run, task: Task, outcome: Picture | BaseException) -> None:
@@ -241,6 +246,14 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+def _cut_off(last: Failure, failures: int) -> DataError:
+    cure = "Look at the network, or wait for the service; then fetch again: it goes on."
+    if last.refused:
+        cure = "The service refuses us: wait some hours, then fetch again at a lower pace: it goes on."
+    problem = f"nothing gets through any more: {failures} pictures after another failed, the last because {last}"
+    return DataError(problem, cure)
 
 
 def _unwritable(folder: Path, run: _Run, error: OSError | sqlite3.OperationalError) -> DataError:

@@ -50,7 +50,7 @@ _WORDS = (
 
 
 def normalise(text: str) -> str:
-    """The acronym of the licence that `text` names by acronym, full name or address; "" when it names none.
+    """The acronym of the licence that `text` names by acronym, full name, both or address; "" when it names none.
 
     Both "http://creativecommons.org/licenses/by-nc/4.0/" and "CC-BY-NC 4.0 (Int)" are "CC BY-NC 4.0".
     """
@@ -66,8 +66,12 @@ def normalise(text: str) -> str:
         return _OTHER_NAMES[words]
     # "by 4.0" alone, or "attribution", may be a word of some other sentence; "Attribution-NoDerivatives 4.0" is not.
     named = words.startswith("cc ") or (lower.startswith("attribution") and re.search(_VERSION, words))
-    match = _ACRONYM.fullmatch(_with_hyphens(words)) if named else None
-    return _acronym(**match.groupdict()) if match else ""
+    if named and (match := _ACRONYM.fullmatch(_with_hyphens(words))):
+        return _acronym(**match.groupdict())
+    # A name with its acronym behind it counts where both say the same.
+    twice = re.fullmatch(r"([^()]+)\(([^()]+)\)", lower)
+    name, acronym = map(normalise, twice.groups()) if twice else ("", "")
+    return name if name == acronym else ""
 
 
 def is_open(licence: str) -> bool:

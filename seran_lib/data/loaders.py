@@ -89,10 +89,11 @@ class PackedLoader(DataLoader):
         return view, targets
 
 
-def repeats(parts: np.ndarray) -> int:
-    """How often an epoch shows each training image. Where some are "unused" (`split.limit_training`), the others are
-    repeated until it is about as long as one of them all, so that few images are not few steps as well."""
-    return round(1 + np.sum(parts == UNUSED) / max(np.sum(parts == "train"), 1))
+def training_rows(parts: np.ndarray) -> np.ndarray:
+    """The images that an epoch trains on, as rows of `parts`. Where some are "unused" (`split.limit_training`), the
+    others are repeated until it is about as long as one of them all, so that few images are not few steps as well."""
+    rows = np.flatnonzero(parts == "train")
+    return np.tile(rows, round(1 + np.sum(parts == UNUSED) / max(len(rows), 1)))
 
 
 def make_loaders(
@@ -114,8 +115,8 @@ def make_loaders(
     `views`, `pieces` and `share` concern the training loader (see `PackedLoader`); with `evaluation_size` the images of
     the other two have another side than `size`.
     """
-    rows = {part: np.flatnonzero(parts == part) for part in ("train", "valid", "test")}
-    rows["train"] = np.tile(rows["train"], repeats(parts))
+    rows = {"train": training_rows(parts)}
+    rows |= {part: np.flatnonzero(parts == part) for part in ("valid", "test")}
     loaders = [
         PackedLoader(
             images,

@@ -20,6 +20,7 @@ import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 from tqdm import tqdm
 
+from seran_lib.data.addresses import image_page
 from seran_lib.data.ala_query import AS_OF_STATEMENT
 from seran_lib.data.ala_replies import ChangedError
 from seran_lib.data.manifest import DataError
@@ -290,16 +291,17 @@ def _row(
     uuids = [uuid for label, uuid in claims if label == labels[0]]
     (columns,) = store.execute("SELECT columns FROM record WHERE uuid = ?", uuids[:1]).fetchone()
     record = json.loads(columns)
+    source_url = atlas.image_url(image_id, size)
     row = record | {
         "image_id": image_id,
         "label": labels[0],
         "occurrence": " | ".join(uuids),
         "group": groups.get(uuids[0], uuids[0]),
-        "source_url": atlas.image_url(image_id, size),
+        "source_url": source_url,
         **{name: info[name] for name in ("licence", "creator", "rights_holder", "date_uploaded")},
         "also_labels": "|".join(labels[1:]),
         "label_conflict": "1" if labels[1:] else "0",
-        "attribution": _attribution(record, info, atlas.image_page(image_id)),
+        "attribution": _attribution(record, info, image_page(source_url)),
     }
     if size == "original":  # the service states the size of the original only
         row |= {f"source_{name}": info[name] for name in ("bytes", "width", "height")}
@@ -307,8 +309,12 @@ def _row(
 
 
 def _attribution(record: dict, info: dict, page: str) -> str:
-    """A credit line: who made the picture, whose or from where it is, the licence, and where it is shown."""
-    people = [info["creator"] or record["recorded_by"], info["rights_holder"] or record["data_resource"]]
+    """A credit line: who made the picture, whose or from where it is, the licence, and where it is shown.
+
+    Who recorded the organism need not have taken the picture, and is named as what they are.
+    """
+    recorded = f"recorded by {record['recorded_by']}" if record["recorded_by"] else ""
+    people = [info["creator"] or recorded, info["rights_holder"] or record["data_resource"]]
     named = ", ".join(dict.fromkeys(filter(None, people))) or "author unknown"
     return f"{named}; {info['licence'] or 'licence unknown'}; {page}"
 

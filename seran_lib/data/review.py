@@ -23,10 +23,10 @@ import pandas as pd
 
 from seran_lib.data.components import components
 from seran_lib.data.curated import write_curated
-from seran_lib.data.decisions import COLUMNS, Decision, Decisions, crop_box, is_box
+from seran_lib.data.decisions import COLUMNS, Box, Decision, Decisions, crop_box, is_box
 from seran_lib.data.manifest import DataError, read_manifest
 
-__all__ = ["Curated", "Decisions", "check_proposals", "curate"]
+__all__ = ["Curated", "Decisions", "check_proposals", "curate", "replay"]
 
 PROPOSALS = ("drop", "crop", "relabel", "group")
 PROPOSAL_COLUMNS = ["image_id", "proposal", "reason", "crop", "related"]
@@ -68,6 +68,27 @@ def curate(
     Raises `ValueError` for a `min_images` below 1.
     """
     folder, out = Path(folder), Path(out)
+    table, boxes, curation = replay(
+        folder, decisions, min_images=min_images, proposals=proposals, accept_proposals=accept_proposals
+    )
+    write_curated(folder, out, table, boxes, curation)
+    return Curated(out, curation, len(table), _species(table))
+
+
+def replay(
+    folder: str | Path,
+    decisions: pd.DataFrame | Decisions,
+    *,
+    min_images: int = 20,
+    proposals: pd.DataFrame | None = None,
+    accept_proposals: bool = False,
+) -> tuple[pd.DataFrame, dict[str, Box], pd.DataFrame]:
+    """What `curate` would write, from the same arguments; nothing is written.
+
+    Returns the manifest of what is left by image_id, the boxes to cut, and the table of `Curated`. Raises `DataError`
+    where the input is at fault, and `ValueError` for a `min_images` below 1.
+    """
+    folder = Path(folder)
     if min_images < 1:
         raise ValueError(f"min_images is {min_images}: 1 keeps every species")
     manifest = read_manifest(folder)
@@ -96,8 +117,7 @@ def curate(
         dropped = ", ".join(f"{name} {count}" for name, count, *_ in steps if count)
         raise DataError(f"no picture of {len(manifest)} is left; dropped: {dropped}", "Lower min_images, or drop less.")
     boxes = {key: crop_box(choices["value"][key]) for key in table.index if choices["decision"][key] == "crop"}
-    write_curated(folder, out, table, boxes, curation)
-    return Curated(out, curation, len(table), _species(table))
+    return table, boxes, curation
 
 
 def check_proposals(proposals: pd.DataFrame | None) -> pd.DataFrame:

@@ -1,14 +1,15 @@
 """What a download knows of each image of its plan, in ``state.sqlite``: nothing is lost when the process is killed.
 
-SQLite rather than a log of our own: a record is whole or absent at any moment, a million rows need no memory, and the
-rows still due are found by an index. The write-ahead log with ``synchronous=NORMAL`` costs no wait per image. Only a
-power cut can undo the last records then, and an image whose record is gone is simply fetched again; a record without
-its image cannot be, because the image is forced to disk first.
+SQLite rather than a log of our own: a record is whole or absent at any moment, a million rows need little memory, and
+the rows still due are found by an index. The write-ahead log with ``synchronous=NORMAL`` costs no wait per image. Only
+a power cut can undo the last records then, and an image whose record is gone is simply fetched again. The image is
+forced to disk before it is recorded; if its name is lost all the same, the next run sees that and fetches it again.
 """
 
 import datetime
 import os
 import sqlite3
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +152,9 @@ class State:
         """Have this run try what failed before and what is no longer on disk as it was."""
         self._db.execute("UPDATE images SET due = 1 WHERE status = 'failed' AND NOT due")
         after = 0
-        while rows := self._page("line, file, bytes", "status = 'ok'", after):
+        # A cursor left open would meet the changes made meanwhile.
+        query = f"SELECT line, file, bytes FROM images WHERE status = 'ok' AND line > ? ORDER BY line LIMIT {_BATCH}"
+        while rows := self._db.execute(query, (after,)).fetchall():
             self._db.execute("BEGIN")
             for line, file, size in rows:
                 try:
@@ -164,17 +167,16 @@ class State:
             after = rows[-1][0]
 
     def due(self) -> Iterator[Task]:
-        """What is to be fetched, in the order of the plan. Results may be recorded meanwhile."""
-        after = 0
-        while rows := self._page("image_id, line, label, source_url, source_md5, file, sha256", "due", after):
-            for row in rows:
-                yield Task(*row)
-            after = rows[-1][1]
+        """What is to be fetched: first what never failed, then the rest; what was tried least often before others.
 
-    def _page(self, columns: str, condition: str, after: int) -> list[tuple]:
-        """The next rows after a line of the plan: a cursor left open would meet the changes made meanwhile."""
-        query = f"SELECT {columns} FROM images WHERE {condition} AND line > ? ORDER BY line LIMIT {_BATCH}"
-        return self._db.execute(query, (after,)).fetchall()
+        Results may be recorded meanwhile; what fails again does not come twice.
+        """
+        found = self._db.execute(
+            "SELECT line FROM images WHERE due AND line > 0 ORDER BY status = 'failed', attempts, line"
+        )
+        query = "SELECT image_id, line, label, source_url, source_md5, file, sha256 FROM images WHERE line = ?"
+        for line in array("q", (line for (line,) in found)):  # eight bytes an image, however many there are
+            yield Task(*self._db.execute(query, (line,)).fetchone())
 
     def succeeded(self, task: Task, picture: Picture) -> None:
         """Record that the picture of a task is on disk."""

@@ -7,7 +7,7 @@ unsteadiness of clocks (`SLACK`). Which way is judged is decided by validation i
 `protocol.py`: errors are compared by their ratio, in a block design over seeds, and McNemar's test stands beside it.
 """
 
-from itertools import product
+from itertools import combinations, product
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from .figures import COLOURS
 from .profiles import PROFILES
 from .protocol import SEEDS_NEEDED, STUDIES, Contrast
 from .recipes import TRANSFER
+from .report import ratio_text
 
 GOALS = MappingProxyType({"from random weights": 2.0, "with pretrained weights": 4.0})
 SLACK = 1.1
@@ -105,12 +106,21 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     if BASE.name in run and len(run) > 1 and (design := stats.block_design(rows)):
         for name in [name for name in run if name != BASE.name]:
             if seeds := stats.shared_seeds(rows, (BASE.name, name)):
-                ratio = design.ratio(BASE.name, name)
+                ratio = verdicts.error_ratio(design, rows, Contrast("goal", BASE.name, name))
                 table.loc[name, "times"] = ratio.ratio
             if seeds >= SEEDS_NEEDED:
                 table.loc[name, ["low", "high"]] = ratio.low, ratio.high
                 table.loc[name, ["own_low", "own_high"]] = design.ratio_by_own_seeds(BASE.name, name)[1:]
     return table
+
+
+def between(rows: pd.DataFrame) -> pd.DataFrame:
+    """Ratios of errors of every two ways, SERAN-D as in the paper apart, that share three seeds or more, with their
+    95 % intervals: one column, a row a pair."""
+    design, pairs = stats.block_design(rows), combinations([way.name for way in ways()[1:]], 2)
+    pairs = [Contrast("", *pair) for pair in pairs if stats.shared_seeds(rows, pair) >= SEEDS_NEEDED]
+    ratios = [ratio_text(verdicts.error_ratio(design, rows, pair)) for pair in pairs]
+    return pd.DataFrame({"ratio": ratios}, index=[f"{pair.worse} / {pair.better}" for pair in pairs])
 
 
 def goal_table(table: pd.DataFrame) -> pd.DataFrame:

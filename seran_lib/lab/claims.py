@@ -7,7 +7,7 @@ from . import result_plots, stats, verdicts
 from .look import read_looks
 from .profiles import PROFILES
 from .protocol import CLAIMS, LOOK_ALIKES, SEEDS_NEEDED, STUDIES
-from .report import bounds, contrasts, interval
+from .report import bounds, contrasts, interval, p_text
 
 
 def verdict_table(profile: str) -> pd.DataFrame:
@@ -22,9 +22,9 @@ def verdict_table(profile: str) -> pd.DataFrame:
             what = f"{result_plots.name(row.worse)} {relation} {result_plots.name(row.better)}"
             rows.append([row.claim, what, data, str(row.seeds or ""),
                          interval(row.paper, row.paper_low, row.paper_high),
-                         interval(row.ours, row.low, row.high), bounds(row.own_low, row.own_high), _p(row.holm),
+                         interval(row.ours, row.low, row.high), bounds(row.own_low, row.own_high), p_text(row.holm),
                          row.verdict, row.size])  # fmt: skip
-        rows += [[claim, what, data, "", "", *_ratio(ratio), ""] for claim, what, ratio in _changes(profile, data)]
+        rows += [[claim, what, data, "", "", *_change(ratio), ""] for claim, what, ratio in _changes(profile, data)]
         rows += _overfitting(profile, data)
         rows += _localisation(profile, data)
     columns = ["claim", "contrast", "data", "seeds", "paper", "ours", "by their noise", "p", "verdict"]
@@ -37,15 +37,13 @@ def verdict_table(profile: str) -> pd.DataFrame:
 
 def _changes(profile: str, data: str) -> list[tuple[str, str, stats.Ratio | None]]:
     """The ratios of ratios that C5 and C8 ask of a data set."""
-    tables = verdicts.study_rows("tables", profile, data)
+    tables, long, few = (verdicts.study_rows(study, profile, data) for study in ("tables", "long", "few_images"))
     changes = []
-    if data in STUDIES["long"].sets:
-        long = verdicts.study_rows("long", profile, data)
+    if data in STUDIES["long"].sets or len(long):
         epochs, many = PROFILES[profile].epochs, STUDIES["long"].pairs[0][0]
         what = f"ResNet-101 / SERAN-D at {epochs} over that at {many} epochs"
         changes.append(("C5", what, verdicts.change_of_ratio(tables, long, "resnet101", "seran_d")))
-    if data in STUDIES["few_images"].sets:
-        few = verdicts.study_rows("few_images", profile, data)
+    if data in STUDIES["few_images"].sets or len(few):
         what = "ResNet-101 / SERAN-D with 20 over that with all images"
         changes.append(("C5", what, verdicts.change_of_ratio(few, tables, "resnet101", "seran_d")))
     if data in LOOK_ALIKES:
@@ -56,9 +54,10 @@ def _changes(profile: str, data: str) -> list[tuple[str, str, stats.Ratio | None
 
 def _overfitting(profile: str, data: str) -> list[list[str]]:
     """C6: the last validation loss over the lowest, in the mean over seeds, without attention and with it alone."""
-    if data not in STUDIES["long"].sets:
+    long = verdicts.study_rows("long", profile, data)
+    if data not in STUDIES["long"].sets and long.empty:
         return []
-    table = verdicts.overfitting(verdicts.study_rows("long", profile, data))
+    table = verdicts.overfitting(long)
     runs = {model: table[table["model"] == model] for model in ("seran_d_no_attention", "seran_d_no_se")}
     row = ["C6", "last over lowest validation loss: no attention; attention alone", data]
     seeds = min(map(len, runs.values()))
@@ -115,14 +114,10 @@ def _localisation(profile: str, data: str) -> list[list[str]]:
     return [["C7", what, data, str(len(found)), "", ours, "", "", decide_localisation(found), ""]]
 
 
-def _ratio(ratio: stats.Ratio | None) -> list[str]:
+def _change(ratio: stats.Ratio | None) -> list[str]:
     if ratio is None:
         return ["", "", "", verdicts.NOT_RUN]
-    return [interval(ratio.ratio, ratio.low, ratio.high), "", _p(ratio.p), verdicts.decide_change(ratio)]
-
-
-def _p(p: float) -> str:
-    return "" if pd.isna(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001"
+    return [interval(ratio.ratio, ratio.low, ratio.high), "", p_text(ratio.p), verdicts.decide_change(ratio)]
 
 
 def summary(profile: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from seran_lib.data.loaders import repeats
+from seran_lib.data.loaders import training_rows
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.describe import training_memory
 from seran_lib.nets.recompute import recompute_blocks
@@ -213,9 +213,9 @@ class Images:
 def count_images(settings: Settings) -> Images:
     """Images of the settings' data set after selection and split; no picture is opened. Raises DataError."""
     _, manifest, parts = read_split(settings)
-    train, valid = (int((parts == part).sum()) for part in ("train", "valid"))
+    train, valid = len(training_rows(parts)), int((parts == "valid").sum())
     where = f"{settings.data_name}, seed {settings.seed}"
-    return Images(repeats(parts) * train, valid, manifest["label"].nunique(), where)
+    return Images(train, valid, manifest["label"].nunique(), where)
 
 
 def paper_images() -> Images:

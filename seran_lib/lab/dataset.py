@@ -8,7 +8,7 @@ import torch
 from fastai.data.core import DataLoaders
 
 from seran_lib.data.drawn import draw_atlas
-from seran_lib.data.loaders import PackedLoader, make_loaders, repeats
+from seran_lib.data.loaders import PackedLoader, make_loaders, training_rows
 from seran_lib.data.manifest import DataError, read_manifest, select
 from seran_lib.data.pack import PackedImages, pack
 from seran_lib.data.split import fingerprint, limit_training, split_by_species
@@ -42,7 +42,7 @@ class Dataset:
     @property
     def epoch(self) -> int:
         """Number of images that an epoch trains on."""
-        return repeats(self.parts) * self.count("train")
+        return len(training_rows(self.parts))
 
     def loaders(
         self, settings: Settings, device: torch.device, *, pieces: int = 1, share: tuple[int, int] = (0, 1)

@@ -31,12 +31,12 @@ WEIGHTS = "weights.safetensors"
 
 def curve_path(settings: Settings) -> Path:
     """Where the run's losses and errors per epoch are kept."""
-    return settings.results / "curves" / f"{settings.run_id}.csv"
+    return ledger.file_of(settings.results, "curves", settings.run_id)
 
 
 def predictions_path(settings: Settings) -> Path:
     """Where the run's predictions of the test images are kept."""
-    return settings.results / "predictions" / f"{settings.run_id}.csv.gz"
+    return ledger.file_of(settings.results, "predictions", settings.run_id)
 
 
 def finished(settings: Settings, dataset: Dataset) -> dict[str, object] | None:
@@ -153,7 +153,8 @@ def compare(settings: Settings, dataset: Dataset, training: Training, row: dict[
         "other_answers": int((both["predicted"] != both["predicted_then"]).sum()),
         **origin(training, weights),
     }
-    ledger.append(settings.results, repeat, ledger.REPEATS)
+    if repeat["weights_sha256"] not in set(ledger.read_repeats(settings.results)["weights_sha256"]):
+        ledger.append(settings.results, repeat, ledger.REPEATS)  # unless the disk was full, or a kill came, just below
     save_weights(settings, weights)
     say(f"test error {error:.2f} %; in the ledger, which keeps the first result: {row['test_top1_error']:.2f} %")
     return row
@@ -174,7 +175,10 @@ def origin(training: Training, weights: bytes) -> dict[str, object]:
 
 
 def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str, object]:
-    """Measure a finished training, save weights, curve and predictions, and append the ledger row."""
+    """Measure a finished training, save weights, curve and predictions, and append the ledger row.
+
+    What was measured of other weights, those of a row that this one replaces, is removed.
+    """
     loaders = dataset.loaders(settings, next(training.model.parameters()).device)
     measured = {}
     for part, loader in (("valid", loaders[1]), ("test", loaders[2])):
@@ -188,6 +192,8 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
     weights = to_safetensors(contiguous(training.model))
     save_weights(settings, weights)
     save_table(curve_path(settings), training.log)
+    for kind in ("looks", "unknowns"):
+        ledger.file_of(settings.results, kind, settings.run_id).unlink(missing_ok=True)
     device = loaders.device
     row = {
         "run_id": settings.run_id,

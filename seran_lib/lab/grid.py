@@ -10,7 +10,12 @@ from .protocol import STUDIES
 
 def runs(profile: str) -> pd.DataFrame:
     """The ledger's rows that belong to any study, each once: studies share runs."""
-    found = [verdicts.study_rows(name, profile, data) for name, study in STUDIES.items() for data in study.sets]
+    own = verdicts.data_sets(profile)  # any study can be done on a set that is none of the book's
+    found = [
+        verdicts.study_rows(name, profile, data)
+        for name, study in STUDIES.items()
+        for data in dict.fromkeys([*study.sets, *own])
+    ]
     return pd.concat(found).drop_duplicates("run_id", ignore_index=True)
 
 

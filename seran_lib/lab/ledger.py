@@ -1,7 +1,8 @@
 """The ledger: one row a run, appended by the code that ran it, never edited.
 
 Errors are in percent, as in the paper's tables. A run that was done on other images has two rows; tables read the later
-one. A run that was done again on the same images keeps its row, and has another one among the repetitions beside it.
+one. A run that was done again on the same images keeps its row, as long as its curve and predictions are there, too,
+and has another one among the repetitions beside it.
 """
 
 import csv
@@ -31,10 +32,17 @@ REPEAT_COLUMNS = (
     "run_id utc git_commit dirty precision test_top1_error other_answers device versions weights_sha256"
 ).split()
 TABLES = {LEDGER: COLUMNS, REPEATS: REPEAT_COLUMNS}
+FILES = {"curves": ".csv", "predictions": ".csv.gz", "looks": ".csv", "unknowns": ".csv.gz"}
+
+
+def file_of(folder: Path, kind: str, run_id: str) -> Path:
+    """Where a run's `kind` of `FILES` is kept beside a ledger: what it measured of every epoch, every test image, the
+    places it looks at, every image of none of its classes."""
+    return folder / kind / f"{run_id}{FILES[kind]}"
 
 
 def git_state() -> tuple[str, bool | str]:
-    """Commit and whether tracked files differ from it; ("", "") outside a git clone."""
+    """Commit, and whether files of `seran_lib` differ from it; ("", "") outside a git clone."""
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -88,9 +96,11 @@ def append(folder: Path, row: dict[str, object], name: str = LEDGER) -> None:
         if fresh:
             writer.writeheader()
         writer.writerow(row)
-        content = buffer.getvalue().encode()
-        with path.open("ab", buffering=0) as stream:
-            before = stream.tell()
+        with path.open("a+b", buffering=0) as stream:
+            before = stream.seek(0, os.SEEK_END)
+            stream.seek(max(before - 1, 0))
+            torn = stream.read(1) not in (b"", b"\n")  # some editors leave no end of line behind the last row
+            content = (b"\n" if torn else b"") + buffer.getvalue().encode()
             if stream.write(content) != len(content):  # a full disk takes a part and says so only here
                 stream.truncate(before)
                 raise OSError(errno.ENOSPC, "no room for another row", str(path))
@@ -100,7 +110,7 @@ def append(folder: Path, row: dict[str, object], name: str = LEDGER) -> None:
 def read(folder: Path) -> pd.DataFrame:
     """All rows of a ledger, the later row of a repeated run; an empty frame with the columns where there is none.
 
-    Raises ValueError where the file has other columns, so that a run finds out before it trains.
+    Raises ValueError where the file is damaged or has other columns, so that a run finds out before it trains.
     """
     return _rows(folder / LEDGER).drop_duplicates("run_id", keep="last").reset_index(drop=True)
 
@@ -114,7 +124,10 @@ def _rows(path: Path) -> pd.DataFrame:
     check_header(path)
     if not path.exists() or path.stat().st_size == 0:
         return pd.DataFrame(columns=TABLES[path.name])
-    text = dict.fromkeys(("run_id", "git_commit", "data"), str)  # a set may be called 2019
-    rows = pd.read_csv(path, dtype=text, converters={"dirty": "True".__eq__})
-    rows["git_commit"] = rows["git_commit"].fillna("")  # outside a git clone
-    return rows
+    text = dict.fromkeys(("run_id", "git_commit", "data"), str)  # a set may be called 2019, or NA
+    blank = {column: [""] for column in TABLES[path.name] if column not in text}
+    read = {"dtype": text, "keep_default_na": False, "na_values": blank, "converters": {"dirty": "True".__eq__}}
+    try:
+        return pd.read_csv(path, **read)
+    except pd.errors.ParserError as error:
+        raise ValueError(f"{path} is damaged, {error}: mend that line, or restore the file") from error

@@ -61,7 +61,7 @@ CALIBRATION_BATCHES = 32
 
 def look_path(settings: Settings) -> Path:
     """Where the measurements of a run are kept."""
-    return settings.results / "looks" / f"{settings.run_id}.csv"
+    return ledger.file_of(settings.results, "looks", settings.run_id)
 
 
 def check_weights(settings: Settings, dataset: Dataset) -> None:

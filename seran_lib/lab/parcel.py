@@ -12,14 +12,15 @@ import zipfile
 from pathlib import Path
 
 from . import ledger
-from .checkpoint import write_atomically
+from .checkpoint import CheckpointError, write_atomically
 
 ROW, CURVE, PREDICTIONS = "row.json", "curve.csv", "predictions.csv.gz"
 
 
 def places(results: Path, run_id: str) -> dict[str, Path]:
     """Where a parcel's curve and predictions lie below a folder of results; predictions, the sign of the end, last."""
-    return {CURVE: results / "curves" / f"{run_id}.csv", PREDICTIONS: results / "predictions" / f"{run_id}.csv.gz"}
+    kinds = {CURVE: "curves", PREDICTIONS: "predictions"}
+    return {name: ledger.file_of(results, kind, run_id) for name, kind in kinds.items()}
 
 
 def rows(results: Path) -> list[dict[str, str]]:
@@ -34,11 +35,14 @@ def rows(results: Path) -> list[dict[str, str]]:
 def pack(results: Path, run_id: str, file: Path) -> None:
     """Write the newest ledger row of a run, its curve and its predictions into `file`, a zip archive.
 
-    Raises ValueError where the ledger does not hold the run, CheckpointError where the disk is full.
+    Raises ValueError where the ledger does not hold the run or its files are missing, CheckpointError where the disk
+    is full.
     """
     own = [row for row in rows(results) if row["run_id"] == run_id]
     if not own:
         raise ValueError(f"{results / ledger.LEDGER} holds no run {run_id}: it has not finished")
+    if missing := [str(path) for path in places(results, run_id).values() if not path.exists()]:
+        raise ValueError(f"{', '.join(missing)}: missing, and the ledger has the run. Restore it, or run again")
 
     def write(stream) -> None:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -52,7 +56,8 @@ def pack(results: Path, run_id: str, file: Path) -> None:
 def unpack(results: Path, file: Path) -> None:
     """Put a packed run among the results, as if it had been done here; a row that is there already is not repeated.
 
-    Raises ValueError where the row has other columns than this version writes.
+    Raises ValueError where the row has other columns than this version writes, and BadZipFile or KeyError where `file`
+    is no parcel.
     """
     with zipfile.ZipFile(file) as archive:
         row = json.loads(archive.read(ROW))
@@ -74,10 +79,17 @@ def main(arguments: list[str] | None = None) -> int:
             action.add_argument("run_id")
         action.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
-    if options.action == "pack":
-        pack(options.results, options.run_id, options.file)
-    else:
-        unpack(options.results, options.file)
+    try:
+        if options.action == "pack":
+            pack(options.results, options.run_id, options.file)
+        else:
+            unpack(options.results, options.file)
+    except (zipfile.BadZipFile, KeyError) as error:
+        print(f"parcel: {options.file} is no parcel of a run: {error}", file=sys.stderr)
+        return 1
+    except (ValueError, OSError, CheckpointError) as error:
+        print(f"parcel: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -61,7 +61,7 @@ means, and by the absence of a gain; the rules above, that ask every seed, are o
 verdict on C7 as it was. The interval of C7's gain knew the images alone, and holds the choice of random weights as well
 now, which changed no verdict. *Alike* refutes a difference of more than the margin, and no smaller one. No interval of
 a contrast is shorter now than the choice of test images makes it; that of networks with few errors was, as after a zero
-start. This changed no verdict.
+start. Nor is one of chapter 12's. This changed no verdict.
 """
 
 from collections.abc import Iterator
@@ -251,8 +251,10 @@ def best_rate(profile: str, model: str) -> float:
     rows = ledger.read(RESULTS)
     rows = rows[(rows["profile"] == profile) & (rows["data"] == PINNED) & (rows["model"] == model)]
     rows = rows[(rows["seed"] == 0) & (rows["epochs"] == PROFILES[profile].epochs)]
-    rows = rows[(rows["init"] == PROFILES[profile].init)]
-    rows = rows[(rows["wiring"] == "paper") & (rows["images_per_class"] == 0) & rows["lr"].isin(RATES)]
+    rows = rows[(rows["recipe"] == "paper") & (rows["wiring"] == "paper") & (rows["images_per_class"] == 0)]
+    for name in ("init", "width", "size"):
+        rows = rows[rows[name] == getattr(PROFILES[profile], name)]
+    rows = rows[rows["lr"].isin(RATES)]
     if len(rows) < len(RATES):
         raise ValueError(f"the learning rate of {model} is not chosen yet: run the study rates on {PINNED} first")
     return float(rows.sort_values(["valid_top1_error", "lr"])["lr"].iloc[0])

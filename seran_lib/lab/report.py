@@ -2,20 +2,20 @@
 
 import re
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 from statistics import NormalDist
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
+from seran_lib import paper
 from seran_lib.paths import RESULTS
 
 from . import grid, ledger, result_plots, stats, verdicts
 from .evaluate import read_predictions
 from .profiles import FULL, TABLE1, TABLE2
-from .protocol import CONTRASTS, CURVES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
-from .unknowns import FOLDER as UNKNOWNS
+from .protocol import CONTRASTS, CURVES, LOOK_ALIKES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import separation
 
 TABLE1_CONTRASTS = tuple(c for c in CONTRASTS if c.claim not in ("C1", "C2"))
@@ -32,15 +32,17 @@ CONDITIONS = MappingProxyType(
     }
 )
 
+KINDS = MappingProxyType({"within": "within", "other": "outside"})  # of `verdicts.look_alike_errors`, in words
+
 
 def shown_profile(profile: str) -> str:
-    """The profile itself where the ledger has runs of it at the protocol's number of epochs, else laptop."""
-    return profile if verdicts.data_sets(profile) else "laptop"
+    """The profile itself where the ledger has runs of its tables, else laptop."""
+    return profile if sets(profile) else "laptop"
 
 
-def sets(profile: str, study: str = "tables") -> dict[str, pd.DataFrame]:
-    """Data set -> the rows of a study on it, for the data sets that have runs."""
-    found = {data: verdicts.study_rows(study, profile, data) for data in verdicts.data_sets(profile)}
+def sets(profile: str) -> dict[str, pd.DataFrame]:
+    """Data set -> its rows of Tables 1 and 2, for the data sets that have any."""
+    found = {data: verdicts.study_rows("tables", profile, data) for data in verdicts.data_sets(profile)}
     return {data: rows for data, rows in found.items() if len(rows)}
 
 
@@ -61,17 +63,20 @@ def conditions(profile: str) -> dict[str, pd.DataFrame]:
 
 
 def condition_changes(profile: str) -> pd.DataFrame:
-    """A ratio of errors after another training over the same in the tables, with its interval: a row a contrast, a
-    column a condition that was run. Where the interval holds 1, it may be that this training changes nothing of it."""
-    usual, columns = verdicts.study_rows("tables", profile, PINNED), {}
-    for study, label in list(CONDITIONS.items())[1:]:
-        rows, cells = verdicts.study_rows(study, profile, PINNED), {}
-        for c in CONDITION_CONTRASTS:
-            if change := verdicts.change_of_ratio(rows, usual, c.worse, c.better):
-                cells[_ratio_name(c)] = ratio_text(change)
-        if cells:
-            columns[f"{label} / {CONDITIONS['tables']}"] = cells
-    return pd.DataFrame(columns).rename_axis("ratio of ratios")
+    """A ratio of errors after another training over the same in the tables, with its interval and Holm's p over all
+    cells, run or not: a row a contrast, a column a condition that was run. Where the interval holds 1, it may be that
+    this training changes nothing of it."""
+    usual, changes = verdicts.study_rows("tables", profile, PINNED), {}
+    others = {study: label for study, label in CONDITIONS.items() if study != "tables"}
+    for (study, label), c in product(others.items(), CONDITION_CONTRASTS):
+        rows = verdicts.study_rows(study, profile, PINNED)
+        if change := verdicts.change_of_ratio(rows, usual, c.worse, c.better):
+            changes[_ratio_name(c), f"{label} / {CONDITIONS['tables']}"] = change
+    holm = stats.holm([change.p for change in changes.values()], len(others) * len(CONDITION_CONTRASTS))
+    columns = {}
+    for ((ratio, column), change), p in zip(changes.items(), holm, strict=True):
+        columns.setdefault(column, {})[ratio] = f"{ratio_text(change)}, p {p_text(p)}"
+    return pd.DataFrame(columns).fillna("").rename_axis("ratio of ratios")
 
 
 def condition_table(profile: str) -> pd.DataFrame:
@@ -107,7 +112,7 @@ def answers_to_unknowns(profile: str) -> list[tuple[str, str, tuple[pd.DataFrame
     return [
         (row.data, _way(row), (verdicts.predictions(row.run_id), read_predictions(path)))
         for row in grid.runs(profile).itertuples()
-        if (path := RESULTS / UNKNOWNS / f"{row.run_id}.csv.gz").exists()
+        if (path := ledger.file_of(RESULTS, "unknowns", row.run_id)).exists()
     ]
 
 
@@ -117,8 +122,8 @@ def _way(row: tuple) -> str:
 
 
 def interval(middle: float, low: float, high: float) -> str:
-    """A number with its interval as tables print it; empty where there is none."""
-    return "" if pd.isna(middle) else f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+    """A number with its interval, where it has one, as tables print it; empty where there is no number."""
+    return " ".join(filter(None, ["" if pd.isna(middle) else f"{middle:.2f}", bounds(low, high)]))
 
 
 def bounds(low: float, high: float) -> str:
@@ -126,26 +131,45 @@ def bounds(low: float, high: float) -> str:
     return "" if pd.isna(low) else f"[{low:.2f}, {high:.2f}]"
 
 
+def p_text(p: float) -> str:
+    """A p as tables print it; empty where there is none."""
+    return "" if pd.isna(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 def ratio_text(ratio: stats.Ratio) -> str:
     """A ratio of errors with its 95 % interval as tables print it."""
     return interval(ratio.ratio, ratio.low, ratio.high)
 
 
+def error_cell(row: pd.Series) -> str:
+    """The error of `verdicts.mean_errors` in percent, mean and standard deviation over seeds; one seed has none."""
+    return f"{row['error']:.1f}" + (f" ± {row['sd']:.1f}" if row["seeds"] > 1 else "")
+
+
+def quoted_error(model: str) -> str:
+    """The paper's own top-1 error in percent: on its test set; for the variants of Table 2, on its validation set."""
+    tested, validated = paper.table1(), paper.table2()
+    if model in tested.index:
+        return f"{tested.loc[model, 'test_top1']:.2f}"
+    return f"{validated.loc[model, 'valid_top1']:.2f} (validation)"
+
+
 def error_table(profile: str, data: str, models: Sequence[str]) -> pd.DataFrame:
-    """Seeds, top-1, top-5 and macro error in percent (mean ± standard deviation over seeds), millions of parameters."""
+    """The paper's top-1 error and ours, seeds, top-5 and macro error in percent (mean ± standard deviation over seeds),
+    millions of parameters: a row a model."""
     table = verdicts.mean_errors(verdicts.study_rows("tables", profile, data), models)
     done = table["seeds"] > 0
-    spread = [f" ± {sd:.1f}" if seeds > 1 else "" for sd, seeds in zip(table["sd"], table["seeds"], strict=True)]
     shown = pd.DataFrame(
         {
+            "paper": [quoted_error(model) for model in table.index],
             "seeds": table["seeds"],
-            "top-1 error": table["error"].map("{:.1f}".format) + spread,
+            "top-1 error": [error_cell(row) for _, row in table.iterrows()],
             "top-5": table["top5"].map("{:.1f}".format),
             "macro": table["macro"].map("{:.1f}".format),
             "parameters": (table["parameters"] / 1e6).map("{:.2f} M".format),
         }
     )
-    shown.loc[~done, shown.columns[1:]] = ""
+    shown.loc[~done, shown.columns[2:]] = ""
     shown.loc[~done, "top-1 error"] = verdicts.NOT_RUN
     return shown.rename(index=result_plots.name)
 
@@ -156,7 +180,7 @@ def single_runs(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataF
     shown or not."""
     pairs = [(c.worse, c.better) for c in chosen]
     tests = verdicts.paired_tests(verdicts.study_rows("tables", profile, data))
-    tests = tests[[(test.worse, test.better) in pairs for test in tests.itertuples()]]
+    tests = tests.loc[[(test.worse, test.better) in pairs for test in tests.itertuples()]]
     found, table = tests["holm"] < verdicts.LEVEL, []
     for (worse, better), seeds in tests.groupby(["worse", "better"], sort=False):
         points = ", ".join(f"{value:+.1f}" for value in seeds["points"])
@@ -166,7 +190,7 @@ def single_runs(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataF
     return pd.DataFrame(table, columns=columns).set_index("contrast")
 
 
-def full_size(profile: str) -> dict[str, pd.DataFrame]:
+def full_networks(profile: str) -> dict[str, pd.DataFrame]:
     """Data set -> the ratios of errors of every two networks that were run in full, a row a ratio: in the paper, in
     each profile of full networks, and in `profile`. With fewer than three seeds an interval is of test images alone."""
     tables = {}
@@ -176,19 +200,19 @@ def full_size(profile: str) -> dict[str, pd.DataFrame]:
         pairs = [Contrast("", *pair) for pair in combinations(order, 2)]
         columns = {"paper": [ratio_text(verdicts.paper_ratio(pair)) for pair in pairs]}
         for name in (*FULL, profile):
-            columns[f"profile {name}"] = [_ratio(name, data, pair) for pair in pairs]
+            columns[f"profile {name}"] = [_ratio_in_words(name, data, pair) for pair in pairs]
         table = pd.DataFrame(columns, index=[_ratio_name(pair) for pair in pairs])
         shown = table.columns[(table != "").any()]
         tables[data] = table[shown].rename_axis(f"ratio of errors, {data}")
     return tables
 
 
-def _ratio(profile: str, data: str, pair: Contrast) -> str:
+def _ratio_in_words(profile: str, data: str, pair: Contrast) -> str:
     """A ratio of errors with its seeds in words, empty where no seed of both was run."""
     rows = verdicts.study_rows("tables", profile, data)
     seeds, design = stats.shared_seeds(rows, (pair.worse, pair.better)), stats.block_design(rows)
     if seeds >= SEEDS_NEEDED and design:
-        return f"{ratio_text(design.ratio(pair.worse, pair.better))}, {seeds} seeds"
+        return f"{ratio_text(verdicts.error_ratio(design, rows, pair))}, {seeds} seeds"
     if not seeds:
         return ""
     wrong = rows.pivot(index="seed", columns="model", values="wrong")[[pair.worse, pair.better]].dropna() + 0.5
@@ -200,9 +224,9 @@ def _ratio(profile: str, data: str, pair: Contrast) -> str:
 
 def repeats(profile: str) -> pd.DataFrame:
     """Runs that were done a second time, a row a repetition: test errors in percent then and again, their ratio, and
-    the share of test images that are answered otherwise."""
+    the share of test images that are answered otherwise. Without repetitions of a row that another has replaced."""
     both = ledger.read_repeats(RESULTS).merge(ledger.read(RESULTS), on="run_id", suffixes=("", "_then"))
-    both = both[both["profile"] == profile].set_index("run_id")
+    both = both[(both["profile"] == profile) & (both["utc"] > both["utc_then"])].set_index("run_id")
     columns = {
         "then": both["test_top1_error_then"].map("{:.1f} % in ".format) + both["precision_then"],
         "again": both["test_top1_error"].map("{:.1f} % in ".format) + both["precision"],
@@ -212,30 +236,28 @@ def repeats(profile: str) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("run")
 
 
-def seeds_needed(profile: str, seeds: Sequence[int] = (2, 3, 5, 10)) -> pd.DataFrame:
+def seeds_needed(profile: str) -> pd.DataFrame:
     """Per data set the noise of one run's error and the smallest ratio that so many seeds find in four of five
     studies; without the sets that have one seed."""
     table = {}
     for data, design in _designs(profile).items():
-        smallest = {f"{n} seeds": f"{design.smallest_ratio(n):.2f}" for n in seeds}
+        smallest = {f"{n} seeds": f"{design.smallest_ratio(n):.2f}" for n in (2, 3, 5, 10)}
         table[data] = {"noise of one run": f"{100 * design.noise:.0f} %", **smallest}
     return pd.DataFrame.from_dict(table, orient="index")
 
 
-def without_look_alikes(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
-    """Ratios of errors that are no verdicts: of all test errors as in the verdicts, of the mean over species, in which
-    rare ones count as much, and of the errors outside the groups of look-alikes."""
+def ratios_by_count(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
+    """Ratios of errors, counted in several ways: all test errors, the mean over species, in which rare ones count as
+    much, and, where look-alikes are known, only the errors within and outside their groups. The intervals are of the
+    block design alone; those of the verdicts are no shorter than the choice of test images makes them."""
     rows = verdicts.study_rows("tables", profile, data)
-    outside = verdicts.look_alike_errors(rows, data).query("kind == 'other'")
-    ways = {
-        "all errors": rows,
-        "mean over species": rows.assign(wrong=rows["test_macro_error"] * rows["n"] / 100),
-        "outside look-alikes": outside,
-    }
-    columns = {}
+    ways = {"all errors": rows, "mean over species": rows.assign(wrong=rows["test_macro_error"] * rows["n"] / 100)}
+    if data in LOOK_ALIKES:
+        errors = verdicts.look_alike_errors(rows, data)
+        ways |= {f"{where} look-alikes": errors[errors["kind"] == kind] for kind, where in KINDS.items()}
+    columns, enough = {}, [c for c in chosen if stats.shared_seeds(rows, (c.worse, c.better)) >= SEEDS_NEEDED]
     for way, runs in ways.items():
         design = stats.block_design(runs)
-        enough = [c for c in chosen if stats.shared_seeds(runs, (c.worse, c.better)) >= SEEDS_NEEDED]
         columns[way] = {_ratio_name(c): ratio_text(design.ratio(c.worse, c.better)) for c in enough}
     return pd.DataFrame(columns)
 

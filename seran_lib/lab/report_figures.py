@@ -3,6 +3,7 @@
 `python -m seran_lib.lab.table` draws all of `FIGURES` anew; the chapters draw the same ones.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from types import MappingProxyType
 
@@ -14,9 +15,9 @@ from seran_lib import paper
 from seran_lib.nets import create_model, describe
 from seran_lib.paths import RESULTS
 
-from . import report, result_plots, stats, verdicts
+from . import ledger, report, result_plots, stats, verdicts
 from .profiles import PROFILES, TABLE1
-from .protocol import CURVE_EPOCHS, CURVE_IMAGES, CURVES, PINNED
+from .protocol import CURVE_EPOCHS, CURVE_IMAGES, CURVES, LOOK_ALIKES, PINNED
 
 CONDITION_COLOURS = ("good", "doubt", "other", "ours")  # the tables' in the colour that these insects have there
 
@@ -38,18 +39,21 @@ def errors(profile: str) -> Figure:
 
 def forest_table1(profile: str) -> Figure:
     """Ratios of errors behind the claims on Table 1."""
-    return result_plots.plot_forest(report.contrasts(profile, report.TABLE1_CONTRASTS))
+    return _forest(report.contrasts(profile, report.TABLE1_CONTRASTS))
 
 
 def forest_table2(profile: str) -> Figure:
     """Ratios of errors behind the claims on Table 2."""
-    return result_plots.plot_forest(report.contrasts(profile, report.TABLE2_CONTRASTS))
+    return _forest(report.contrasts(profile, report.TABLE2_CONTRASTS))
 
 
 def forest_conditions(profile: str) -> Figure:
     """The same ratios after other trainings."""
-    tables = report.conditions(profile)
-    return result_plots.plot_forest(tables, CONDITION_COLOURS) if tables else result_plots.not_run()
+    return _forest(report.conditions(profile), CONDITION_COLOURS)
+
+
+def _forest(tables: dict[str, pd.DataFrame], colours: Sequence[str] = result_plots.SET_COLOURS) -> Figure:
+    return result_plots.plot_forest(tables, colours) if tables else result_plots.not_run()
 
 
 def noise(profile: str) -> Figure:
@@ -78,8 +82,10 @@ def learning(profile: str) -> Figure:
 
 def cost(profile: str) -> Figure:
     """Parameters and multiply-accumulates against error, of the models of Table 1."""
-    costs = _costs(PROFILES[profile].width, PROFILES[profile].size)
-    return result_plots.plot_cost(costs, {d: verdicts.mean_errors(r, TABLE1) for d, r in report.sets(profile).items()})
+    errors = {data: verdicts.mean_errors(rows, TABLE1) for data, rows in report.sets(profile).items()}
+    if not errors:
+        return result_plots.not_run()
+    return result_plots.plot_cost(_costs(PROFILES[profile].width, PROFILES[profile].size), errors)
 
 
 @cache
@@ -91,17 +97,19 @@ def _costs(width: float, size: int) -> pd.DataFrame:
 
 def look_alikes(profile: str) -> Figure:
     """Errors within look-alikes and all others."""
-    tables = {data: verdicts.look_alike_errors(rows, data) for data, rows in report.sets(profile).items()}
+    sets = {data: rows for data, rows in report.sets(profile).items() if data in LOOK_ALIKES}
+    if not sets:
+        return result_plots.not_run()
+    tables = {data: verdicts.look_alike_errors(rows, data) for data, rows in sets.items()}
     return result_plots.plot_look_alikes(tables, ("seran_d", "seran_d_no_se", "seran_d_no_attention"))
 
 
 def losses(profile: str) -> Figure:
     """Losses over many epochs."""
     rows = verdicts.study_rows("long", profile, PINNED)
-    logs = {
-        model: [pd.read_csv(RESULTS / "curves" / f"{run}.csv") for run in rows.loc[rows["model"] == model, "run_id"]]
-        for model in CURVES
-    }
+    logs = {model: [] for model in CURVES}
+    for row in rows.itertuples():
+        logs[row.model].append(pd.read_csv(ledger.file_of(RESULTS, "curves", row.run_id)))
     return result_plots.plot_losses(logs)
 
 

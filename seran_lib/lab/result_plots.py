@@ -1,6 +1,7 @@
 """Figures of chapters 09 and 10, drawn from the frames of `verdicts.py`; each returns the figure."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib as mpl
 import numpy as np
@@ -54,7 +55,7 @@ def plot_errors(paper: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure
     axes[0].hlines(places, paper["low"], paper["high"], color=COLOURS["paper"], lw=3)
     axes[0].plot(paper["error"], places, "o", color=COLOURS["paper"], ms=7)
     axes[0].set(title="paper", yticks=list(places), yticklabels=[name(model) for model in paper.index])
-    for axis, (data, rows), colour in zip(axes[1:], sets.items(), SET_COLOURS, strict=False):
+    for axis, (data, rows), colour in zip(axes[1:], sets.items(), cycle(SET_COLOURS), strict=False):
         for place, model in zip(places, paper.index, strict=True):
             errors = rows.loc[rows["model"] == model, "test_top1_error"]
             if errors.empty:
@@ -82,7 +83,7 @@ def plot_forest(sets: Mapping[str, pd.DataFrame], colours: Sequence[str] = SET_C
     places = np.arange(len(first))
     shifts = np.linspace(-0.25, 0.25, 1 + len(sets))
     _intervals(axis, first, places + shifts[0], ("paper", "paper_low", "paper_high"), COLOURS["paper"], "paper")
-    for shift, (data, table), colour in zip(shifts[1:], sets.items(), colours, strict=False):
+    for shift, (data, table), colour in zip(shifts[1:], sets.items(), cycle(colours), strict=False):
         _intervals(axis, table, places + shift, ("ours", "low", "high"), COLOURS[colour], data)
     axis.axvline(1, color=COLOURS["other"], lw=1)
     axis.axvspan(1 / MARGIN, MARGIN, color=COLOURS["faint"], alpha=0.35, lw=0)

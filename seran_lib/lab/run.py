@@ -24,7 +24,6 @@ import nbformat
 import papermill
 import psutil
 from filelock import FileLock, Timeout
-from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from seran_lib.data.pack import NO_ROOM
@@ -122,7 +121,7 @@ def execute(notebook: Path, parameters: dict[str, object]) -> Path:
             raise RunError(
                 f"{notebook.stem} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\nsee {output}"
             ) from error
-        except DeadKernelError as error:
+        except RuntimeError as error:  # of nbclient where a kernel dies, of jupyter_client where it dies at its start
             raise RunError(
                 f"{notebook.stem}: its kernel died, out of memory perhaps. Give the same command again to resume; "
                 f"see {output}"

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from seran_lib import paper
+from seran_lib.data.manifest import DataError
 from seran_lib.nets import list_models
 from seran_lib.paths import BENCHMARKS, FIGURES, RESULTS, ROOT
 
@@ -32,19 +33,6 @@ def paper_csv() -> str:
     return pd.concat(tables).rename_axis("model").reset_index().set_index("table").to_csv(lineterminator="\n")
 
 
-def error_cell(row: pd.Series) -> str:
-    """Test top-1 error in percent, mean and standard deviation over seeds; one seed has none."""
-    return f"{row['error']:.1f}" + (f" ± {row['sd']:.1f}" if row["seeds"] > 1 else "")
-
-
-def quoted_errors(model: str) -> str:
-    """The paper's own top-1 error in percent: on its test set; for the variants of Table 2, on its validation set."""
-    tested, validated = paper.table1(), paper.table2()
-    if model in tested.index:
-        return f"{tested.loc[model, 'test_top1']:.2f}"
-    return f"{validated.loc[model, 'valid_top1']:.2f} (validation)"
-
-
 def errors_block(profile: str) -> str:
     """Tables 1 and 2 as run: a row a model, two columns a data set.
 
@@ -60,10 +48,10 @@ def errors_block(profile: str) -> str:
         cells = []
         for table in tables.values():
             row = table.loc[model]
-            cells += [error_cell(row), f"{row['seeds']:.0f}"] if row["seeds"] else ["not run", ""]
+            cells += [report.error_cell(row), f"{row['seeds']:.0f}"] if row["seeds"] else ["not run", ""]
         parameters = tables[counted].loc[model, "parameters"]
         size = f"{parameters / 1e6:.2f} M" if pd.notna(parameters) else ""
-        lines.append(f"| `{model}` | {quoted_errors(model)} | {' | '.join(cells)} | {size} |")
+        lines.append(f"| `{model}` | {report.quoted_error(model)} | {' | '.join(cells)} | {size} |")
     return "\n".join(lines)
 
 
@@ -125,7 +113,7 @@ def full_size_blocks(profile: str) -> list[str]:
     return [
         "The full networks, at 224 pixels:",
         *(tables_block(full) for full in FULL),
-        *(markdown(table.reset_index()) for table in report.full_size(profile).values()),
+        *(markdown(table.reset_index()) for table in report.full_networks(profile).values()),
     ]
 
 
@@ -141,7 +129,7 @@ def ways_block(profile: str) -> str:
         cells = []
         for row in (table.loc[way] for table in tables.values()):
             times = report.interval(row["times"], row["low"], row["high"]) if pd.notna(row["low"]) else ""
-            cells += [error_cell(row), f"{row['seeds']:.0f}", times] if row["seeds"] else ["not run", "", ""]
+            cells += [report.error_cell(row), f"{row['seeds']:.0f}", times] if row["seeds"] else ["not run", "", ""]
         lines.append(f"| {way} | {' | '.join(cells)} |")
     goals = [
         f"{goal}, {verdict['asked']:g} times fewer, {data}: **{verdict['verdict']}**"
@@ -217,7 +205,8 @@ def drawings(profile: str) -> dict[Path, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write what changed, or with `--check` only say so of texts; returns 1 where a check found something stale."""
+    """Write what changed, or with `--check` only say so of texts; returns 1 where a check found something stale, or
+    where the ledger or a file that it names is bad."""
     parser = argparse.ArgumentParser(prog="python -m seran_lib.lab.table", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a file is not up to date")
     shown = [name for name in PROFILES if name != "smoke"]  # which leaves no results
@@ -226,7 +215,12 @@ def main(arguments: list[str] | None = None) -> int:
     gc.freeze()  # statsmodels collects garbage at every correction of p-values, and would look through all of torch
     check, profile = options.check, options.profile or shown_now()
     stale = 0
-    for path, content in (outputs(profile) | ({} if check else drawings(profile))).items():
+    try:
+        written = outputs(profile) | ({} if check else drawings(profile))
+    except (DataError, ValueError, OSError) as error:
+        print(f"table: {error}", file=sys.stderr)
+        return 1
+    for path, content in written.items():
         if path.exists() and path.read_text(encoding="utf-8") == content:
             continue
         stale += 1

@@ -81,7 +81,7 @@ def fit_frozen(settings: Settings, dataset: Dataset, device: torch.device) -> Tr
         took, began = time.perf_counter() - began, time.perf_counter()
         row = {"strength": strength, "valid_loss": measured["loss"], "valid_top1_error": measured["top1_error"]}
         rows.append(row | {"seconds": took, "images_per_second": rate})
-        say(f"strength {strength:g}  error {row['valid_top1_error']:.2f} %")
+        say(f"C {strength:g}  error {row['valid_top1_error']:.2f} %")
     log = pd.DataFrame(rows).assign(precision=precision(device), device=device_name(device))
     network.classifier = probes[log["valid_top1_error"].argmin()]
     return Training(network.to(device), log, Fit())

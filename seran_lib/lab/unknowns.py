@@ -1,8 +1,9 @@
 """How sure is a network of pictures that show none of its classes? `python -m seran_lib.lab.unknowns --data FOLDER`
 
 A folder can hold images that a run leaves out because their species is none of its classes: crosses and rare forms in
-heliconius. They are what a classifier in the field meets every day. For every run whose weights are on this machine its
-answers to them are written to `results/unknowns/`, and chapter 10 compares them with the answers to test images.
+heliconius. They are what a classifier in the field meets every day. For every run of a profile whose weights, those of
+the ledger, are on this machine its answers to them are written to `results/unknowns/`, and chapter 10 compares them
+with the answers to test images.
 """
 
 import argparse
@@ -26,8 +27,6 @@ from .evaluate import predict, save_table
 from .evidence import settings_of, stored_weights, trained_network
 from .profiles import PROFILES, Settings, pick_device
 from .recipes import RECIPES
-
-FOLDER = "unknowns"  # below results/
 
 
 def unknown_images(manifest: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
@@ -77,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, CheckpointError, ValueError, OSError) as error:
         print(f"unknowns: {error}", file=sys.stderr)
         return 1
-    print(f"{written} runs answered; see results/{FOLDER}/")
+    print(f"{written} runs answered; see results/unknowns/")
     if not written:
         name = Path(options.data).name
         print(f"of no other run of {name} are the ledger's own weights, not a repetition's, below runs/")
@@ -93,7 +92,7 @@ def _answer_all(profile: str, data: str) -> int:
         for row, settings in runs
         if settings.run_id == row["run_id"]
         and stored_weights(settings) == row["weights_sha256"]
-        and not (RESULTS / FOLDER / f"{settings.run_id}.csv.gz").exists()
+        and not ledger.file_of(RESULTS, "unknowns", settings.run_id).exists()
     ]
     for row, settings in progress_bar(runs, unit="run"):
         dataset = open_dataset(settings)
@@ -102,9 +101,8 @@ def _answer_all(profile: str, data: str) -> int:
         images = unknown_images(read_manifest(dataset.folder), dataset.classes)
         if images.empty:
             raise DataError(f"every image of {data} is of a class that the network knows", "Give another data set.")
-        save_table(
-            RESULTS / FOLDER / f"{settings.run_id}.csv.gz", answer(settings, dataset, images, row["temperature"])
-        )
+        answers = answer(settings, dataset, images, row["temperature"])
+        save_table(ledger.file_of(RESULTS, "unknowns", settings.run_id), answers)
     return len(runs)
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
 from seran_lib.data import ala, ala_replies
+from seran_lib.data.addresses import image_page
 from seran_lib.data.ala_query import quoted
 from seran_lib.data.manifest import DataError
 
@@ -507,6 +508,38 @@ def test_without_the_list_form_it_takes_longer_and_loses_nothing(failure, caplog
     assert "one by one" in caplog.text
 
 
+def silent(*_):
+    raise requests.ConnectionError("Read timed out.")
+
+
+def test_a_list_form_that_never_answers_is_given_up_for_the_other():
+    def answer(path, parameters, request):
+        return silent() if path.endswith("List") else reply("image")
+
+    atlas, service = atlas_of(answer)
+    assert [one["licence"] for _, one in atlas.image_info(f"i-{number}" for number in range(101))] == [
+        "CC BY 4.0"
+    ] * 101
+    assert sum(path.endswith("List") for path, _ in service.asked) == 1
+
+
+def test_what_the_list_knows_of_an_image_is_kept_where_nothing_more_comes():
+    def answer(path, parameters, request):
+        return reply("image_list") if path.endswith("List") else silent()
+
+    info = dict(atlas_of(answer)[0].image_info(["i-1", "i-2", "i-3"]))
+    assert info["i-1"]["licence"] == "CC BY-NC 4.0"
+    assert (info["i-2"]["licence"], info["i-2"]["width"]) == ("", "20")
+    assert info["i-3"] == ala.UNAVAILABLE
+
+
+def test_a_service_that_never_answers_ends_the_listing():
+    atlas, service = atlas_of(silent)
+    with pytest.raises(requests.ConnectionError):
+        list(atlas.image_info([f"i-{number}" for number in range(99)]))
+    assert len(service.asked) == 1 + ala.AT_MOST
+
+
 @pytest.mark.parametrize(
     ("recognised", "text", "licence"),
     [
@@ -535,10 +568,10 @@ def test_addresses():
     atlas, _ = atlas_of(None)
     assert atlas.image_url("i-1", "large") == "https://api.ala.org.au/images/image/i-1/large"
     assert atlas.image_url("../a?b", "large") == "https://api.ala.org.au/images/image/..%2Fa%3Fb/large"
-    assert atlas.image_page("i-1") == "https://images.ala.org.au/image/i-1"
+    assert image_page(atlas.image_url("i-1", "large")) == "https://images.ala.org.au/image/i-1"
     other = ala.Atlas(requests.Session(), occurrences="http://other.example/ws/", images="http://pictures.example/")
     assert other.record_page("r-1") == "http://other.example/ws/occurrences/r-1"
-    assert other.image_page("i-1") == "http://pictures.example/image/i-1"
+    assert image_page(other.image_url("i-1", "original")) == "http://pictures.example/image/i-1"
 
 
 # ---- the session that remembers --------------------------------------------------------------------------------------

@@ -87,9 +87,20 @@ def test_every_image_has_its_line(folder):
     assert first["image_page"] == "https://atlas.example/images/image/a1"
     assert second["image_page"] == "https://atlas.example/images/image/b2"
     assert (second["licence"], second["creator"]) == ("ALL-RIGHTS-RESERVED", "Observer two")
-    assert third["creator"] == "The photographers of the survey"
+    assert third["creator"] == "", "the credit line of a picture whose creator is unknown names others too"
     assert (third["licence"], third["licence_url"]) == ("", "")
     assert third["image_page"] == "https://files.example/c3.jpg"
+
+
+def test_the_page_of_a_live_picture_is_the_one_people_see(folder):
+    address = "https://api.ala.org.au/images/image/a-1/{}"
+    write_credits(folder, ({"image_id": size, "source_url": address.format(size)} for size in ("large", "original")))
+    assert {row["image_page"] for row in credit_rows(folder)} == {"https://images.ala.org.au/image/a-1"}
+
+
+def test_one_credit_line_for_all_stands_where_no_column_names_creators(folder):
+    write_credits(folder, MANIFEST.drop(columns="creator"))
+    assert [row["creator"] for row in credit_rows(folder)] == ["", "", "The photographers of the survey"]
 
 
 def test_the_summary_counts_and_warns_of_what_must_stay_here(folder):

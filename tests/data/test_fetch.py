@@ -377,6 +377,41 @@ def test_a_network_that_is_down_stops_the_run_and_not_every_picture_in_turn(sour
     assert run(folder).present == 12
 
 
+@pytest.mark.parametrize("bad", [range(0, 12, 2), range(6)], ids=["among the others", "in a row"])
+def test_pictures_that_always_fail_stop_the_others_once_at_most(source, tmp_path, monkeypatch, bad):
+    monkeypatch.setattr("seran_lib.data.fetch.LOST", 4)
+    source.faults = dict.fromkeys(bad, "unavailable")
+    folder = write_plan(tmp_path / "set", rows_of(source, 12))
+    if bad == range(6):  # as if the service were down
+        with pytest.raises(DataError, match=r"more: 4 pictures .* 503"):
+            run(folder, connections=1)
+        assert (folder / "manifest.csv").is_file()
+        assert set(failures(folder)) == {"id-0", "id-1", "id-2", "id-3"}
+    else:
+        assert str(run(folder, connections=1)).endswith("6 failed, see failures.csv")
+    report = run(folder, connections=1)
+    assert (report.present, report.failed) == (6, 6)
+    assert all(source.log[number] == 1 for number in range(12) if number not in bad)
+    assert len(read_manifest(folder)) == 6
+
+    tried = {image_id: int(row["attempts"]) for image_id, row in failures(folder).items()}
+    least = min(reversed(tried), key=tried.get)
+    del source.faults[int(least.removeprefix("id-"))]  # it must not wait behind those that never come
+    assert run(folder, connections=1).present == 7
+
+
+def test_a_service_that_refuses_everything_is_not_asked_for_every_picture(source, tmp_path, monkeypatch):
+    monkeypatch.setattr("seran_lib.data.fetch.LOST", 4)
+    source.faults = {number: "forbidden" for number in range(2, 12)}
+    folder = write_plan(tmp_path / "set", rows_of(source, 12))
+    with pytest.raises(DataError, match=r"more: 4 pictures .* status 403\nThe service refuses us"):
+        run(folder, connections=1)
+    assert sum(source.log.values()) < 12
+    assert len(read_manifest(folder)) == 2
+    source.faults = {}
+    assert run(folder).present == 12
+
+
 def test_a_server_that_asks_for_a_pause_gets_it(source, tmp_path):
     source.faults = {0: ["busy"]}
     folder = write_plan(tmp_path / "set", rows_of(source, 1))

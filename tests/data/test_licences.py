@@ -50,12 +50,20 @@ ON_IMAGES = {
     "Creative Commons Attribution-NonCommercial-NoDerivs 3.0 Unported License": "CC BY-NC-ND 3.0",
     "Attribution-NonCommercial-ShareAlike 3.0 Australia": "CC BY-NC-SA 3.0 AU",
     "Attribution-NoDerivatives 4.0": "CC BY-ND 4.0",
+    "Creative Commons Attribution 4.0 International (CC BY 4.0)": "CC BY 4.0",
+    "Attribution-NonCommercial 4.0 International (CC BY-NC 4.0)": "CC BY-NC 4.0",
+    "Creative Commons Zero (CC0 1.0)": "CC0 1.0",
     "  cc-by-nc  ": "CC BY-NC",
     "CC BY 4": "CC BY 4.0",
 }
 UNKNOWN = (
     *("", " ", "Custom", "other", "Creative Commons - license at record level", "unrecognised_licence", "CC", "BY 4.0"),
     *("not CC BY 4.0", "CC BY 4.0 or all rights reserved", "CC BY 4.0 for members", "CC BY me", "attribution"),
+    *(
+        "Creative Commons Attribution 4.0 International (CC BY-NC 4.0)",
+        "Custom (CC BY 4.0)",
+        "CC BY 4.0 (not for sale)",
+    ),
     *("CC BY 9.9", "CC BY-ND-SA 4.0", "https://example.org/licenses/by/4.0/"),
     *("https://creativecommons.org.example.org/licenses/by/4.0/", "https://creativecommons.org/licenses/by/7.0/"),
 )

@@ -71,9 +71,6 @@ class Stub:
     def image_url(self, image_id, size):
         return f"http://atlas.example/image/{image_id}/{size}"
 
-    def image_page(self, image_id):
-        return f"http://atlas.example/image/{image_id}"
-
 
 def collect(folder, records, info=None, query=None, **options):
     return ala.collect_plan(Stub(records, info), query or ala.Query(), folder, **options)
@@ -128,7 +125,7 @@ def test_a_row_has_the_agreed_columns(tmp_path):
         **{"species_id": "id of Apis alpha", "record": "http://atlas.example/r1", "occurrence": "r1"},
         **{"source_url": "http://atlas.example/image/a1/large", "date_uploaded": "2017-01-01", "label_conflict": "0"},
         **{"data_resource": "Log", "recorded_by": "Bo", "group": "r1"},
-        "attribution": "Bo, Log; licence unknown; http://atlas.example/image/a1",
+        "attribution": "recorded by Bo, Log; licence unknown; http://atlas.example/image/a1",
     }
 
 

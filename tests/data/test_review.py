@@ -23,7 +23,7 @@ from seran_lib.data.credits import write_credits
 from seran_lib.data.decisions import COLUMNS, Decision, is_box
 from seran_lib.data.manifest import DataError, read_manifest
 from seran_lib.data.pack import pack
-from seran_lib.data.review import Decisions, check_proposals, curate
+from seran_lib.data.review import Decisions, check_proposals, curate, replay
 
 HEADER = ",".join(COLUMNS) + "\n"
 
@@ -443,6 +443,17 @@ def test_the_same_input_gives_the_same_bytes(source, out, tmp_path):
     assert by_id(out)["attribution"]["p0"] == "a\nb" and b"\r" not in first["manifest.csv"]
 
 
+def test_a_replay_says_what_would_be_written_and_writes_nothing(source, out):
+    collection(source, "aaabb")
+    choices = decided(p0="drop", p1=("label", "b"), p2=("crop", "0 0 20 20"))
+    before = content(source)
+    table, boxes, curation = replay(source, choices, min_images=2)
+    assert content(source) == before and not out.exists()
+    assert (table["label"].to_dict(), boxes) == ({"p1": "b", "p3": "b", "p4": "b"}, {})
+    assert curation.equals(curate(source, choices, out, min_images=2).table)
+    assert replay(source, choices, min_images=1)[1] == {"p2": (0, 0, 20, 20)}
+
+
 def test_unchanged_pictures_are_links_or_else_copies(source, out, monkeypatch):
     collection(source, "aab")
     (source / "images/a/p1.jpg").rename(source / "elsewhere.jpg")
@@ -468,6 +479,18 @@ def test_credits_name_what_is_left_and_what_was_changed(source, out):
     assert credits["changes"].to_dict() == {"p1": "cropped and saved anew as JPEG", "p2": "", "p3": ""}
     summary = (out / "CREDITS.md").read_text()
     assert "3 images" in summary and "`changes`: 1." in summary and "**1 of them must not be passed on:**" in summary
+
+
+def test_credits_name_what_an_earlier_curation_changed(source, out, tmp_path):
+    collection(source, "aabb", licence=["CC BY 4.0", "CC BY-ND 4.0", "CC BY 4.0", "CC0 1.0"])
+    write_credits(source, read_manifest(source))
+    curate(source, decided(p1=("crop", "0 0 20 20")), out, min_images=1)
+    curate(out, decided(p1="keep", p2=("crop", "0 0 20 20")), tmp_path / "twice", min_images=1)
+    credits = pd.read_csv(tmp_path / "twice" / "CREDITS.csv", keep_default_na=False).set_index("image_id")
+    changed = "cropped and saved anew as JPEG"
+    assert credits["changes"].to_dict() == {"p0": "", "p1": changed, "p2": changed, "p3": ""}
+    summary = (tmp_path / "twice" / "CREDITS.md").read_text()
+    assert "`changes`: 2." in summary and "**1 of them must not be passed on:**" in summary
 
 
 def test_only_an_earlier_result_is_replaced(source, out):

@@ -174,6 +174,13 @@ def test_fingerprint_changes_with_any_id_label_checksum_or_part(manifest, seed, 
     assert fingerprint(manifest, split) == before
 
 
+def test_fingerprint_is_the_one_that_committed_results_were_recorded_with():
+    """By it the ledger knows its images: another one would have every run refused or done again."""
+    manifest = pd.DataFrame({"image_id": ["b", "a"], "label": ["Käfer", "bee"], "sha256": ["f00d", ""]})
+    split = pd.Series(["train", "test"])
+    assert fingerprint(manifest, split) == ("9c057fc27f790d500835c9bcaeebb3b75cdccf281235d47408be2dcb72ce3542")
+
+
 def test_fingerprint_does_not_depend_on_columns_outside_it():
     manifest = atlas({"bee": [1] * 20})
     split = split_by_species(manifest, seed=0)

@@ -3,6 +3,7 @@
 Real processes at random moments; the seed of the moments is printed with a failure.
 """
 
+import contextlib
 import os
 import random
 import re
@@ -23,9 +24,11 @@ from seran_lib.data.split import fingerprint
 from seran_lib.lab import ledger, run
 from seran_lib.lab.dataset import read_split
 from seran_lib.lab.profiles import resolve
+from seran_lib.lab.protocol import STUDIES
 from seran_lib.paths import NOTEBOOKS, ROOT
 
 SECONDS = 240
+EPOCHS = 24  # more than all the kills together leave time for
 SLEEPER = 'import time\nprint("at work", flush=True)\ntime.sleep(60)'
 
 
@@ -44,7 +47,7 @@ def lab_run(*words, runs):
 
 def trainings(atlas, runs):
     """What `make trainings` gives to the shell, on one core."""
-    words = [f"DATA={atlas}", "EPOCHS=12", "MODELS=seran", "PROFILE=smoke", f"VENV={sys.prefix}"]
+    words = [f"DATA={atlas}", f"EPOCHS={EPOCHS}", "MODELS=seran", "PROFILE=smoke", f"VENV={sys.prefix}"]
     ready = Path(sys.prefix) / ".ready"  # what is installed is taken as it is
     asked = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "--old-file", str(ready), "trainings", *words],
@@ -58,7 +61,7 @@ def trainings(atlas, runs):
 def finish(process):
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, out + err
-    return out
+    return out + err
 
 
 def row(runs):
@@ -82,10 +85,17 @@ def member(process, sign):
     raise AssertionError(f"it ended before there was a {sign}: {process.communicate()}")
 
 
+def kept(runs):
+    """When a training kept its last state, 0 where none did yet."""
+    with contextlib.suppress(FileNotFoundError):  # between two renames
+        return max((path.stat().st_mtime_ns for path in runs.glob("*/last.pt")), default=0)
+    return 0
+
+
 def test_one_command_finishes_whatever_was_killed(atlas, tmp_path):
-    words = ["08_train_one", "--data", atlas, "--epochs", "12", "-p", "model=seran"]
+    words = ["08_train_one", "--data", atlas, "--epochs", EPOCHS, "-p", "model=seran"]
     whole = lab_run(*words, runs=tmp_path / "whole")  # nobody interrupts this one
-    spaced = tmp_path / "my photographs" / atlas.name
+    spaced, runs = tmp_path / "my photographs" / atlas.name, tmp_path / "killed"
     spaced.parent.mkdir()
     spaced.symlink_to(atlas)
     seed = random.SystemRandom().randrange(10_000)
@@ -93,17 +103,22 @@ def test_one_command_finishes_whatever_was_killed(atlas, tmp_path):
     victims = ["ipykernel_launcher", "seran_lib.lab.run", "bin/snakemake"]
     chance.shuffle(victims)
     for victim in victims:
-        batch = trainings(spaced, tmp_path / "killed")
-        member(batch, "ipykernel_launcher")
-        moment = chance.uniform(0, 6)
-        print(f"seed {seed}: killing {victim} {moment:.1f} s after the start of the kernel")
+        before = kept(runs)
+        batch = trainings(spaced, runs)
+        while kept(runs) <= before:
+            assert batch.poll() is None, batch.communicate()
+            time.sleep(0.05)
+        moment = chance.uniform(0, 0.5)
+        print(f"seed {seed}: killing {victim} {moment:.2f} s after the first state of this sitting was kept")
         time.sleep(moment)
         member(batch, victim).kill()
-        batch.communicate(timeout=60)
+        said = "".join(batch.communicate(timeout=60))
         assert batch.returncode != 0
-    finish(trainings(spaced, tmp_path / "killed"))
+        assert ("resumed after epoch" in said) == (before > 0), said
+    assert "resumed after epoch" in finish(trainings(spaced, runs))
+    assert "Nothing to be done" in finish(trainings(spaced, runs))
     finish(whole)
-    pd.testing.assert_frame_equal(row(tmp_path / "killed"), row(tmp_path / "whole"))
+    pd.testing.assert_frame_equal(row(runs), row(tmp_path / "whole"))
 
 
 @pytest.fixture
@@ -167,11 +182,16 @@ def test_without_its_snakemake_a_run_stops_and_one_that_never_had_any_goes_on(no
     assert "finished" not in (orphan / "log").read_text()
 
 
+def dry_run(runs, *words, goal="trainings"):
+    """What Snakemake says that it would do."""
+    command = [f"{Path(sys.executable).parent}/snakemake", "--dry-run", "--printshellcmds", "--cores", "1", "--nolock"]
+    command += ["--rerun-triggers", "mtime", "--config", "profile=smoke", *words, "--", goal]
+    return finish(start(command, runs))
+
+
 def planned(runs, *words):
-    """Run ids that Snakemake would train, in a dry run."""
-    command = [f"{Path(sys.executable).parent}/snakemake", "--dry-run", "--cores", "1", "--nolock"]
-    command += ["--rerun-triggers", "mtime", "--config", "profile=smoke", *words, "--", "trainings"]
-    return set(re.findall(r"wildcards: run_id=(\S+)", finish(start(command, runs))))
+    """Run ids that Snakemake would train."""
+    return set(re.findall(r"wildcards: run_id=(\S+)", dry_run(runs, *words)))
 
 
 def test_a_deleted_row_and_other_images_make_just_that_run_due_again(tmp_path):
@@ -199,10 +219,21 @@ def test_a_set_of_any_name_can_be_trained_on(atlas, tmp_path):
     assert planned(tmp_path, f"data={named}", "models=seran") == {f"{named.name}-smoke-seran-e12-s0-zero"}
 
 
+def test_the_command_of_every_planned_run_leads_to_that_run(atlas, tmp_path):
+    data = shutil.copytree(atlas, tmp_path / "my insects")
+    studies = ("wiring", "start", "long", "rates", "few_images", "frozen", "ladder", "finetune")
+    said = dry_run(tmp_path / "runs", f"data={data}", f"study={','.join(studies)}", "seeds=0")
+    jobs = dict(re.findall(r"wildcards: run_id=(.+)\n[\s\S]*?seran_lib\.lab\.run (.*)", said))
+    runs = {settings.run_id for study in studies for settings in STUDIES[study].runs("smoke", str(data))}
+    assert set(jobs) == {run_id for run_id in runs if "-s0" in run_id}
+    for run_id, command in jobs.items():
+        notebooks, (given,) = run.parse(shlex.split(command))
+        assert [path.stem for path in notebooks] == ["08_train_one"]
+        assert resolve(**given).run_id == run_id
+
+
 def test_the_book_is_every_chapter_after_the_trainings_with_their_start(tmp_path):
-    command = [f"{Path(sys.executable).parent}/snakemake", "--dry-run", "--printshellcmds", "--cores", "1", "--nolock"]
-    command += ["--rerun-triggers", "mtime", "--config", "profile=smoke", "models=seran", "init=plain", "--", "book"]
-    out = finish(start(command, tmp_path))
+    out = dry_run(tmp_path, "models=seran", "init=plain", goal="book")
     jobs = re.findall(r"seran_lib\.lab\.run (\S+) (.*)", out)
     chapters = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
     assert jobs[0][0] == "08_train_one" and "model=seran " in jobs[0][1], "the training comes first"

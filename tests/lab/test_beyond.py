@@ -70,7 +70,8 @@ def test_a_third_of_the_errors_reaches_two_and_not_four(book):
     three_seeds(book, PRETRAINED, 100)
     table = beyond.comparison(rows())
     assert table.loc[SCRATCH, "times"] == pytest.approx(300.5 / 100.5, rel=0.01)
-    assert 2.9 < table.loc[SCRATCH, "low"] <= table.loc[SCRATCH, "high"] < 3.1
+    # the seeds agree to the image, and still the choice of three times 1,000 test images leaves some of it open
+    assert 2 < table.loc[SCRATCH, "low"] < 2.9 < 3.1 < table.loc[SCRATCH, "high"] < 4
     assert table.loc["seran_d, paper", ["error", "times", "effort"]].tolist() == [30, 1, 1]
     assert beyond.goal_table(table)["verdict"].tolist() == ["reached", "not reached"]
 

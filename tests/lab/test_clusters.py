@@ -13,11 +13,11 @@ import sys
 import textwrap
 from importlib.util import find_spec
 
-import pandas as pd
 import pytest
 import yaml
+from simulated import add_runs
 
-from seran_lib.lab import experiment, ledger, parcel
+from seran_lib.lab import ledger, parcel
 from seran_lib.paths import ROOT
 
 PLUGINS = {
@@ -175,15 +175,15 @@ def test_the_profiles_try_again_and_need_no_lock_of_snakemake():
         assert profile["retries"] > 0 and profile["rerun-incomplete"] and profile["nolock"], cluster
 
 
-def test_a_parcel_brings_a_run_home_once(settings, tmp_path):
-    row = experiment.run(settings)
-    file, home = tmp_path / "run.zip", tmp_path / "home"
-    parcel.main(["pack", str(settings.results), settings.run_id, str(file)])
+def test_a_parcel_brings_a_run_home_once(tmp_path):
+    there, home, file = tmp_path / "there", tmp_path / "home", tmp_path / "run.zip"
+    add_runs(there, {"seran_d": 0.2}, n=20)
+    run_id = ledger.read(there)["run_id"][1]
+    parcel.main(["pack", str(there), run_id, str(file)])
     for _ in range(2):
         parcel.main(["unpack", str(home), str(file)])
-    pd.testing.assert_frame_equal(ledger.read(home), ledger.read(settings.results))
-    assert ledger.read(home)["weights_sha256"].tolist() == [row["weights_sha256"]]
-    for there in parcel.places(settings.results, settings.run_id).values():
-        assert (home / there.relative_to(settings.results)).read_bytes() == there.read_bytes()
+    assert parcel.rows(home) == [parcel.rows(there)[1]]
+    for path in parcel.places(there, run_id).values():
+        assert (home / path.relative_to(there)).read_bytes() == path.read_bytes()
     with pytest.raises(ValueError, match="holds no run other: it has not finished"):
-        parcel.pack(settings.results, "other", file)
+        parcel.pack(there, "other", file)

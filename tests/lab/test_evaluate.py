@@ -98,6 +98,28 @@ def test_the_later_row_of_a_repeated_run_is_read_and_the_file_keeps_both(tmp_pat
     assert len((tmp_path / "ledger.csv").read_text().splitlines()) == 3
 
 
+def test_a_row_after_a_last_line_without_end_is_a_row_of_its_own(tmp_path):
+    ledger.append(tmp_path, row(1))
+    path = tmp_path / ledger.LEDGER
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    ledger.append(tmp_path, row(2))
+    assert ledger.read(tmp_path)["run_id"].tolist() == ["run 1", "run 2"]
+
+
+def test_a_set_may_be_called_na_and_what_was_not_measured_is_no_number(tmp_path):
+    ledger.append(tmp_path, row(1) | {"data": "NA", "temperature": ""})
+    read = ledger.read(tmp_path)
+    assert read["data"].tolist() == ["NA"] and read["temperature"].isna().all()
+
+
+def test_a_damaged_ledger_is_named(tmp_path):
+    ledger.append(tmp_path, row(1))
+    with (tmp_path / ledger.LEDGER).open("a") as stream:
+        stream.write("," * len(ledger.COLUMNS) + ",\n")
+    with pytest.raises(ValueError, match=r"ledger\.csv is damaged"):
+        ledger.read(tmp_path)
+
+
 def test_a_ledger_with_other_columns_is_left_alone(tmp_path):
     (tmp_path / "ledger.csv").write_text("run_id,error\na,1\n")
     for use in (lambda: ledger.append(tmp_path, row(1)), lambda: ledger.read(tmp_path)):

@@ -1,4 +1,4 @@
-"""Every way to be faster or to need less memory keeps the numbers: twenty steps beside the plain path.
+"""Every way to be faster or to need less memory keeps the numbers: eight steps beside the plain path.
 
 The plain path is what a user would write: float32, channels first, PyTorch's AdamW, one batch after the other.
 """
@@ -19,7 +19,7 @@ from seran_lib.nets.describe import training_memory
 from seran_lib.nets.recompute import recompute_blocks
 
 CPU = torch.device("cpu")
-STEPS = 20
+STEPS = 8
 
 
 class StepLosses(callbacks.Callback):
@@ -40,7 +40,7 @@ class StepLosses(callbacks.Callback):
 
 @pytest.fixture
 def longer(settings):
-    return dataclasses.replace(settings, model="seran_d", batch=16, epochs=STEPS // 4)  # 4 steps
+    return dataclasses.replace(settings, model="seran_d", batch=16, epochs=STEPS // 4)  # of 4 steps each
 
 
 def ours(settings, dataset, fit=Fit(), patch=lambda learner: None):  # noqa: B008

@@ -263,6 +263,13 @@ def test_calibration_error_by_hand():
     assert stats.calibration_error(np.ones(5), np.ones(5, dtype=bool)) == 0
 
 
+def test_calibration_by_chance_of_coins_thrown_twice_a_bin():
+    """Two throws are half a throw off as often as not, and else not at all."""
+    mean, sd = stats.calibration_by_chance(np.full(30, 0.5), draws=2000)
+    assert mean == pytest.approx(0.25, abs=0.005) and sd == pytest.approx(0.25 / math.sqrt(15), rel=0.1)
+    assert stats.calibration_by_chance(np.ones(30)) == (0, 0)
+
+
 def test_risk_by_coverage_answers_the_surest_first():
     table = stats.risk_by_coverage(np.array([0.9, 0.2, 0.8, 0.5]), np.array([True, False, False, True]))
     assert table["coverage"].tolist() == [0.25, 0.5, 0.75, 1]

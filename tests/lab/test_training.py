@@ -19,7 +19,7 @@ from safetensors import safe_open
 from torch import nn
 
 from seran_lib.data.loaders import PackedLoader
-from seran_lib.lab import callbacks, checkpoint, evaluate, experiment, ledger, train
+from seran_lib.lab import callbacks, checkpoint, evaluate, evidence, experiment, ledger, train
 from seran_lib.lab.dataset import open_dataset
 from seran_lib.lab.memory import Fit
 from seran_lib.lab.profiles import resolve
@@ -146,15 +146,21 @@ def test_twenty_kills_at_random_moments_change_no_bit(atlas, tmp_path):
     pd.testing.assert_frame_equal(curves[0][exact], curves[1][exact])
 
 
-def test_what_a_killed_process_left_half_written_is_removed(settings):
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_what_a_killed_process_left_half_written_is_removed_before_training(settings, monkeypatch):
     settings.folder.mkdir(parents=True)
     (settings.folder / ".last.pt.x.part").write_bytes(b"half")
-    experiment.run(settings)
+    monkeypatch.setattr(experiment, "train", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run(settings)
     assert not list(settings.folder.glob(".*.part"))
 
 
-def test_a_finished_run_is_not_repeated(settings, capsys):
-    first = experiment.run(settings)
+def test_a_finished_run_is_not_repeated(trained, capsys):
+    settings, first = trained
     capsys.readouterr()
     again = experiment.run(settings)
     assert "nothing to do" in capsys.readouterr().out
@@ -178,9 +184,31 @@ def test_a_finished_run_is_not_repeated(settings, capsys):
     assert set(first) == set(ledger.COLUMNS)
 
 
-def test_a_repetition_that_comes_out_otherwise_is_kept_beside_the_first(settings):
+def test_a_run_whose_row_was_deleted_is_recorded_again_from_its_checkpoint(trained):
+    settings, first = trained
+    predictions = experiment.predictions_path(settings).read_bytes()
+    (settings.results / ledger.LEDGER).unlink()
+    experiment.predictions_path(settings).unlink()
+    again = experiment.run(settings)
+    assert again["weights_sha256"] == first["weights_sha256"]
+    assert experiment.predictions_path(settings).read_bytes() == predictions
+    assert ledger.read(settings.results)["weights_sha256"].tolist() == [first["weights_sha256"]]
+
+
+def test_the_temperature_is_fitted_on_validation_images(trained):
+    settings, row = trained
+    dataset = open_dataset(settings)
+    network, fitted = evidence.trained_network(settings, dataset, CPU), {}
+    for part, loader in zip(("valid", "test"), dataset.loaders(settings, CPU)[1:], strict=True):
+        scores = evaluate.predict(network, loader)
+        fitted[part] = evaluate.fit_temperature(scores, dataset.targets[dataset.parts == part])
+    assert row["temperature"] == pytest.approx(fitted["valid"], rel=1e-3)
+    assert row["temperature"] != pytest.approx(fitted["test"], rel=1e-2)
+
+
+def test_a_repetition_that_comes_out_otherwise_is_kept_beside_the_first(trained):
     """Here it does because the first is made to have said something else of five images."""
-    first = experiment.run(settings)
+    settings, first = trained
     path = experiment.predictions_path(settings)
     predictions = evaluate.read_predictions(path)
     predictions.loc[:4, "predicted"] = "another"
@@ -193,8 +221,16 @@ def test_a_repetition_that_comes_out_otherwise_is_kept_beside_the_first(settings
     ]
 
 
-def test_a_repetition_that_could_not_be_kept_is_done_again(settings, monkeypatch):
-    experiment.run(settings)
+def test_a_repetition_with_the_same_weights_is_kept_once(trained):
+    settings, _ = trained
+    for _ in range(2):
+        (settings.folder / experiment.WEIGHTS).unlink()
+        experiment.run(settings)
+    assert len(ledger.read_repeats(settings.results)) == 1
+
+
+def test_a_repetition_that_could_not_be_kept_is_done_again(trained, monkeypatch):
+    settings, _ = trained
     shutil.rmtree(settings.folder)
 
     def full(*_):
@@ -435,9 +471,6 @@ def test_two_runs_in_one_folder(settings):
 
 
 def test_a_run_that_was_interrupted_can_be_given_again_in_the_same_kernel(settings, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as interrupted, pytest.raises(KeyboardInterrupt) as kept:
         interrupted.setattr(experiment, "train", interrupt)
         experiment.run(settings)

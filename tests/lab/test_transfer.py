@@ -54,7 +54,7 @@ def test_a_frozen_run_is_a_row_like_any_other(frozen, capsys):
     assert row["valid_top1_error"] == pytest.approx(curve["valid_top1_error"].min(), abs=100 / dataset.count("valid"))
     assert row["seconds"] == pytest.approx(curve["seconds"].sum(), abs=0.1)
     assert row["test_top1_error"] < 50  # chance among three species is 67
-    assert said.count("strength") == len(transfer.STRENGTHS)
+    assert said.count("  error ") == len(transfer.STRENGTHS)
     experiment.run(frozen, dataset)
     assert "nothing to do" in capsys.readouterr().out
 

@@ -27,13 +27,10 @@ def test_separation_is_chance_for_alike_and_whole_for_apart():
     assert unknowns.separation(known, known) == 0.5
 
 
-@pytest.fixture
-def trained(settings, tmp_path, monkeypatch):
-    """A finished run on drawn insects, which are all known."""
+@pytest.fixture(autouse=True)
+def places(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(unknowns, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(unknowns, "RESULTS", settings.results)
-    row = experiment.run(settings)
-    return settings, row
 
 
 def test_the_trained_network_answers_and_its_weights_are_those_of_the_run(trained):
@@ -86,9 +83,7 @@ def test_the_weights_of_a_repetition_do_not_answer_for_the_run(trained, capsys):
     assert capsys.readouterr().out.startswith("0 runs answered")
 
 
-def test_the_command_answers_once_for_what_has_no_label(settings, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(unknowns, "RESULTS", settings.results)
-    monkeypatch.setattr(unknowns, "CACHE", tmp_path / "cache")
+def test_the_command_answers_once_for_what_has_no_label(settings, tmp_path, capsys):
     folder = shutil.copytree(settings.data, tmp_path / "insects")
     manifest = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
     unknown = manifest["label"] == manifest["label"].iloc[0]
@@ -97,7 +92,7 @@ def test_the_command_answers_once_for_what_has_no_label(settings, tmp_path, monk
     command = ["--profile", "smoke", "--data", str(folder)]
     capsys.readouterr()
     assert unknowns.main(command) == 0 and "1 runs answered" in capsys.readouterr().out
-    answers = pd.read_csv(settings.results / unknowns.FOLDER / f"{run_id}.csv.gz", dtype={"image_id": str})
+    answers = pd.read_csv(settings.results / "unknowns" / f"{run_id}.csv.gz", dtype={"image_id": str})
     assert sorted(answers["image_id"]) == sorted(manifest["image_id"][unknown])
     assert unknowns.main(command) == 0 and "0 runs answered" in capsys.readouterr().out
 

@@ -6,7 +6,6 @@ import shlex
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
 from simulated import LABELS, add_runs
 
 from seran_lib.lab import __main__ as command_line
@@ -14,10 +13,10 @@ from seran_lib.lab import (
     claims,
     evaluate,
     evidence,
+    experiment,
     figures,
     grid,
     ledger,
-    look,
     protocol,
     report,
     report_figures,
@@ -35,26 +34,10 @@ RATES = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def read_from(monkeypatch):
-    def read_from(folder):
-        for module in (protocol, verdicts, report, report_figures, look):
-            monkeypatch.setattr(module, "RESULTS", folder)
-        return folder
-
-    yield read_from
-    plt.close("all")
-
-
 def test_predictions_are_read_as_they_were_saved(tmp_path):
     saved = pd.DataFrame({"image_id": ["0011"], "group": ["7"], "label": ["NA"], "predicted": ["None"]})
     evaluate.save_table(tmp_path / "saved.csv.gz", saved)
     pd.testing.assert_frame_equal(evaluate.read_predictions(tmp_path / "saved.csv.gz"), saved, check_dtype=False)
-
-
-@pytest.fixture
-def results(tmp_path, read_from):
-    return read_from(tmp_path)
 
 
 @pytest.fixture
@@ -163,9 +146,9 @@ def test_an_interval_is_no_shorter_than_test_images_make_it(results):
     assert np.log(row["high"] / row["low"]) / 2 >= 1.96 * by_images > 0.1
 
 
-def test_ratios_without_look_alikes_and_by_species(whole):
-    table = report.without_look_alikes("laptop", "heliconius", report.TABLE2_CONTRASTS)
-    assert list(table) == ["all errors", "mean over species", "outside look-alikes"]
+def test_ratios_by_species_and_by_look_alikes(whole):
+    table = report.ratios_by_count("laptop", "heliconius", report.TABLE2_CONTRASTS)
+    assert list(table) == ["all errors", "mean over species", "within look-alikes", "outside look-alikes"]
     middle = table.map(lambda cell: float(cell.split()[0])).loc["SERAN-D, no SE / SERAN-D"]
     assert middle.to_numpy() == pytest.approx(1.5, rel=0.15)
 
@@ -178,7 +161,7 @@ def test_a_pair_of_which_the_paper_says_nothing_leaves_its_cell_empty():
 def test_full_networks_are_laid_beside_small_ones_and_the_paper(results):
     add_runs(results, {"resnet101": 0.4, "se_resnet101": 0.2}, profile="colab", seeds=(0,), n=4000, noise=0)
     add_runs(results, {"resnet101": 0.3, "se_resnet101": 0.2}, n=4000, noise=0.02)
-    (ratios,) = report.full_size("laptop").values()
+    (ratios,) = report.full_networks("laptop").values()
     cells = ratios.loc["ResNet-101 / SE-ResNet-101"]
     assert cells["paper"].startswith("1.42 [")
     assert re.fullmatch(r"(1\.9\d|2\.0\d) \[1\.\d\d, 2\.\d\d\], 1 seed, images only", cells["profile colab"])
@@ -199,8 +182,9 @@ def test_repetitions_stand_beside_the_first_result(results):
     assert report.repeats("laptop").empty
     row = dict.fromkeys(ledger.REPEAT_COLUMNS, "") | {"run_id": first["run_id"], "precision": "bf16"}
     row |= {"test_top1_error": 2 * first["test_top1_error"], "other_answers": 250}
-    ledger.append(results, row, ledger.REPEATS)
-    shown = report.repeats("laptop").iloc[0]
+    ledger.append(results, row | {"utc": "2020-01-01T00:00:00Z"}, ledger.REPEATS)  # of a row that this one has replaced
+    ledger.append(results, row | {"utc": ledger.now()}, ledger.REPEATS)
+    ((_, shown),) = report.repeats("laptop").iterrows()
     assert shown["then"].endswith("% in fp32") and shown["again"].endswith("% in bf16")
     assert shown["again / then"] == "2.00" and shown["answered otherwise"] == "25.0 %"
 
@@ -444,7 +428,9 @@ def test_the_command_of_every_run_in_the_ledger_leads_to_that_run(tmp_path, monk
         assert words[:3] == ["python", "-m", "seran_lib.lab"]
         options = vars(parser.parse_args(words[3:]))
         chosen = {name: value for name, value in options.items() if name in resolve.__annotations__}
-        assert resolve(**chosen).run_id == row["run_id"]
+        settings = resolve(**chosen)
+        assert settings.run_id == row["run_id"]
+        assert len(experiment.recorded(settings)) == 1, f"{settings.run_id} would be trained again"
 
 
 def test_rows_from_outside_a_git_clone_are_listed_too(tmp_path):
@@ -470,13 +456,21 @@ def test_figures_are_the_same_bytes_each_time(whole, monkeypatch):
     assert first == second and len(first) == len(quick)
 
 
-@pytest.mark.parametrize("models", [[], ["seran_d"], ["resnet101", "seran_d"], ["seran_d_no_se"]])
-@pytest.mark.parametrize("study", ["tables", "long"])
-def test_everything_is_shown_however_little_was_run(results, models, study):
+@pytest.mark.parametrize(
+    ("study", "models"),
+    [
+        ("tables", []),
+        ("tables", ["seran_d"]),
+        ("tables", ["resnet101", "seran_d"]),
+        ("tables", ["seran_d_no_se"]),
+        ("long", ["resnet101", "seran_d"]),
+    ],
+)
+def test_everything_is_shown_however_little_was_run(results, study, models):
     ((epochs, _),) = STUDIES[study].planned("laptop")
     if models:
         add_runs(results, {model: 0.2 for model in models}, seeds=(0,), epochs=epochs, n=100)
-    for draw in report_figures.FIGURES.values() if report.sets("laptop") else ():
+    for draw in report_figures.FIGURES.values():
         assert draw("laptop").axes
     block = table.results_block("laptop")
     assert "not run" in table.tables_block("laptop")
@@ -485,6 +479,8 @@ def test_everything_is_shown_however_little_was_run(results, models, study):
     assert summary.empty or summary["heliconius"].str.contains("not run").all()
     for tables in (report.seeds_needed, report.rates, report.separations):
         tables("laptop")
+    both = study == "tables" and len(models) == 2
+    assert len(report.single_runs("laptop", "heliconius", CONTRASTS)) == both
     assert report.beside_usual("laptop", "start").empty and report.condition_table("laptop").empty
 
 

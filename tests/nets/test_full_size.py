@@ -15,11 +15,11 @@ def test_a_step_at_full_size(name):
     torch.manual_seed(0)
     model = create_model(name)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
     with autocast(CPU):
-        scores = model(torch.randn(2, 3, 224, 224))
-    assert scores.shape == (2, 123)
-    loss = nn.functional.cross_entropy(scores.float(), torch.tensor([0, 122]))
+        scores = model(torch.randn(1, 3, 224, 224))
+    assert scores.shape == (1, 123)
+    loss = nn.functional.cross_entropy(scores.float(), torch.tensor([122]))
     loss.backward()
     optimiser.step()
     assert loss.isfinite()

@@ -4,11 +4,14 @@ import pytest
 import torch
 from torch import nn
 
+from seran_lib.lab import ledger
 from seran_lib.nets import create_model, describe, list_models
 from seran_lib.nets.attention import AttentionModule
 from seran_lib.nets.blocks import Bottleneck, SEBottleneck, SqueezeExcitation
 from seran_lib.nets.describe import count_parameters
+from seran_lib.nets.models import DROP_RATE
 from seran_lib.nets.network import StagedNetwork
+from seran_lib.paths import RESULTS
 
 
 @pytest.mark.parametrize(
@@ -98,23 +101,63 @@ def test_residual_branches_start_at_zero_or_plain(name):
         assert len(dead) == (blocks if init == "zero" else 0)
 
 
-def test_golden_scores():
-    """A change of the arithmetic of SERAN-D or Attention-92 shows here, whatever its parameter count."""
-    image = torch.linspace(-2, 2, 3 * 64 * 64).reshape(1, 3, 64, 64)
-    for name, expected in GOLDEN.items():
-        model = create_model(name, 3, width=1 / 8).eval()
-        with torch.no_grad():
-            for index, parameter in enumerate(model.parameters()):
-                wave = torch.sin(torch.arange(parameter.numel()) * 0.37 + index)
-                parameter.copy_(wave.reshape(parameter.shape) / max(1, parameter[0].numel()) ** 0.5)
-            scores = model(image)[0]
-        torch.testing.assert_close(scores, torch.tensor(expected), rtol=1e-3, atol=1e-4)
-
-
 GOLDEN = {
-    "seran_d": [0.68172, -0.20435, -1.10653],
-    "attention92": [1.78325, -1.15671, -3.92641],
+    ("resnet101", "paper"): [-1.52937, -3.26773, -4.35019],
+    ("resnet152", "paper"): [-0.67238, -1.32728, -1.60929],
+    ("attention56", "paper"): [0.50672, -1.62638, -3.48513],
+    ("attention92", "paper"): [1.78325, -1.15671, -3.92641],
+    ("se_resnet101", "paper"): [-2.11535, -2.04079, -1.57565],
+    ("senet154", "paper"): [-4.63205, -3.29224, -1.22607],
+    ("seran", "paper"): [1.66159, -0.60943, -2.80005],
+    ("seran_d", "paper"): [0.68172, -0.20435, -1.10653],
+    ("seran_d", "port"): [0.68503, -0.19817, -1.09884],
+    ("seran_d_avg_pool", "paper"): [0.68526, -0.19995, -1.10224],
+    ("seran_d_no_se", "paper"): [2.59412, 0.71890, -1.31564],
+    ("seran_d_no_attention", "paper"): [1.02425, -1.55872, -3.79226],
 }
+
+
+@pytest.mark.parametrize(("name", "wiring"), GOLDEN)
+def test_golden_scores(name, wiring):
+    """A change of a network's arithmetic shows here, whatever its parameter count."""
+    image = torch.linspace(-2, 2, 3 * 64 * 64).reshape(1, 3, 64, 64)
+    model = create_model(name, 3, width=1 / 8, wiring=wiring).eval()
+    with torch.no_grad():
+        for index, parameter in enumerate(model.parameters()):
+            wave = torch.sin(torch.arange(parameter.numel()) * 0.37 + index)
+            parameter.copy_(wave.reshape(parameter.shape) / max(1, parameter[0].numel()) ** 0.5)
+        scores = model(image)[0]
+    torch.testing.assert_close(scores, torch.tensor(GOLDEN[name, wiring]), rtol=1e-3, atol=1e-4)
+
+
+def test_every_network_has_golden_scores():
+    assert {name for name, _ in GOLDEN} == set(list_models())
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_a_fifth_of_the_features_is_dropped_before_the_classifier_and_in_training_only(name):
+    torch.manual_seed(0)
+    model = create_model(name, 5, width=1 / 8)
+    seen = []
+    list(model.children())[-1].register_forward_pre_hook(lambda classifier, given: seen.append(given[0]))
+    images = torch.randn(4, 3, 64, 64)
+    for training in (False, True):
+        for module in model.modules():
+            module.training = training and not isinstance(module, nn.BatchNorm2d)
+        model(images)
+    whole, given = (features[seen[0] != 0] for features in seen)
+    kept = given != 0
+    assert 1 - kept.float().mean() == pytest.approx(DROP_RATE, abs=0.05)
+    torch.testing.assert_close(given[kept], whole[kept] / (1 - DROP_RATE))
+
+
+def test_the_networks_of_committed_runs_have_as_many_parameters_as_recorded():
+    rows = ledger.read(RESULTS)
+    networks = rows[rows["model"].isin(list_models())][["model", "width", "classes", "parameters"]].drop_duplicates()
+    assert not networks.duplicated(["model", "width", "classes"]).any()
+    for name, width, classes, parameters in networks.itertuples(index=False):
+        with torch.device("meta" if width == 1 else "cpu"):  # whichever is the quicker
+            assert count_parameters(create_model(name, classes, width=width)) == parameters, (name, width, classes)
 
 
 def test_unused_weights_do_not_exist():
