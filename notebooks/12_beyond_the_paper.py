@@ -353,7 +353,8 @@ else:
 #   can be measured alone, because every run shares split and order of images with the others of its seed; the first
 #   step is three habits at once, which earlier recipes join.
 # - The first step does most of it. That residual branches start at zero matters more than most choices of network was
-#   known before this ladder was written, from the rows of a zero start in the ledger.
+#   known before this ladder was written, from the rows of a zero start in the ledger. Its higher learning rate alone,
+#   with the plain start, goes most of the way on pinned wings (chapter 9, 9.6).
 # - On pinned wings hardly any errors are left after it, too few to tell the next two steps apart. Growing sizes save
 #   computation, and that is all that can be said of them. The field photographs have room for more.
 # - There a lighter network, without attention and by the same first step, errs less for the same computation. What of
