@@ -280,7 +280,7 @@ for name in report.sets(shown):
     show_table(table.rename_axis(f"ratio of errors, {name}"))
 
 # %% [markdown]
-# On the field photographs it does not matter how one counts. On the pinned wings most errors are between mimics, so
+# On the field photographs it matters little how one counts. On the pinned wings most errors are between mimics, so
 # most are won and lost there, and the verdict on attention rests on them. Outside the look-alikes few errors are left,
 # and these networks can not be told apart; that a ratio is another inside than outside can not be told either (C8, for
 # SE).
@@ -361,8 +361,8 @@ show_table(claims.summary(shown))
 # - Taking attention away also makes the network shorter and much cheaper. The right rival of SERAN-D is a network with
 #   SE and without attention that costs as much. The paper has none: of its rivals ResNet-152 costs nearly as much and
 #   has no SE, SENet-154 costs more (chapter 7). Chapter 12 spends what is saved on more epochs.
-# - The error is not all. Leaving the doubtful pictures to an expert takes more points from the error of one network
-#   than from that of another, and more on field photographs than on pinned wings (the exercise).
+# - The error is not all. Leaving the doubtful pictures to an expert takes more points from the error of SERAN-D than
+#   from that of ResNet-101 on the field photographs, and about as many on the pinned wings (the exercise).
 #
 # ## Where we differ from the paper
 #

@@ -92,11 +92,13 @@ def plot_forest(sets: Mapping[str, pd.DataFrame], colours: Sequence[str] = SET_C
     ]
     axis.set(xscale="log", yticks=places, yticklabels=labels, ylim=(len(first) - 0.5, -0.6))
     axis.set(xlabel="ratio of the errors (above 1: the first errs more)")
-    ticks = [tick for tick in (0.25, 0.35, 0.5, 0.7, 0.85, 1, 1.2, 1.4, 1.7, 2, 2.8, 4, 5.6, 8) if _inside(axis, tick)]
+    low, high = axis.get_xlim()
+    fine, coarse = (0.35, 0.5, 0.7, 0.85, 1, 1.2, 1.4, 1.7, 2, 2.8, 4, 5.6), (0.25, 0.5, 1, 2, 4, 8, 16)
+    ticks = [tick for tick in (fine if high < 8 * low else coarse) if low <= tick <= high]
     axis.xaxis.set_major_locator(mpl.ticker.FixedLocator(ticks))
     axis.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
     axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=1 + len(sets), borderaxespad=0.2)
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
     return figure
 
 
@@ -104,11 +106,6 @@ def _intervals(axis: Axes, table: pd.DataFrame, places: np.ndarray, columns: Seq
     middle, low, high = (table[column].astype(float) for column in columns)
     axis.hlines(places, low, high, color=colour, lw=2.5)
     axis.plot(middle, places, "o", color=colour, ms=6, label=label)
-
-
-def _inside(axis: Axes, value: float) -> bool:
-    low, high = axis.get_xlim()
-    return low <= value <= high
 
 
 def plot_learning(panels: Mapping[str, tuple[pd.DataFrame, str, Sequence[int]]], models: Sequence[str]) -> Figure:
