@@ -350,7 +350,7 @@ show_table(report.separations(shown))
 # The verdicts of all claims, counted by contrast, as the ledger has them today:
 
 # %%
-show_table(claims.summary(shown))
+show_table(claims.summary(verdict))
 
 # %% [markdown]
 # - An ablation compares two trained networks, so it has the noise of two trainings. The paper's Table 2 has one of

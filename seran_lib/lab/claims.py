@@ -120,9 +120,10 @@ def _change(ratio: stats.Ratio | None) -> list[str]:
     return [interval(ratio.ratio, ratio.low, ratio.high), "", p_text(ratio.p), verdicts.decide_change(ratio)]
 
 
-def summary(profile: str) -> pd.DataFrame:
-    """A row a claim: what it says, and a column a data set with its verdict, or how many contrasts have which."""
-    table, rows = verdict_table(profile), {}
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """`verdict_table` in short. A row a claim: what it says, and a column a data set with its verdict, or how many
+    contrasts have which."""
+    rows = {}
     for claim in table["claim"].unique():
         rows[claim] = {"says": CLAIMS[claim].says}
         for data, mine in table[table["claim"] == claim].groupby("data", sort=False):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from itertools import combinations, product
+from itertools import combinations
 from statistics import NormalDist
 from types import MappingProxyType
 
@@ -14,17 +14,14 @@ from seran_lib.paths import RESULTS
 
 from . import grid, ledger, result_plots, stats, verdicts
 from .evaluate import read_predictions
-from .profiles import FULL, TABLE1, TABLE2
-from .protocol import CONTRASTS, CURVES, LOOK_ALIKES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
+from .profiles import FULL, PROFILES, TABLE1, TABLE2
+from .protocol import CONTRASTS, LOOK_ALIKES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import separation
 
 TABLE1_CONTRASTS = tuple(c for c in CONTRASTS if c.claim not in ("C1", "C2"))
 TABLE2_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C2", "C3"))
-# Contrasts of the networks that are trained in several ways, and those ways: studies that change one thing.
-CONDITION_MODELS = {*CURVES, "se_resnet101"}
-CONDITION_CONTRASTS = tuple(c for c in CONTRASTS if c.worse in CONDITION_MODELS and c.better in CONDITION_MODELS)
 CONDITIONS = MappingProxyType(
-    {
+    {  # studies that change one thing about the pinned insects' training, in words
         "tables": "as in the tables",
         "start": "zero start",
         "long": f"{STUDIES['long'].pairs[0][0]} epochs",
@@ -32,7 +29,15 @@ CONDITIONS = MappingProxyType(
     }
 )
 
-KINDS = MappingProxyType({"within": "within", "other": "outside"})  # of `verdicts.look_alike_errors`, in words
+
+def trained_by(study: str) -> tuple[Contrast, ...]:
+    """Contrasts of which a study trains both networks."""
+    return tuple(c for c in CONTRASTS if {c.worse, c.better} <= set(STUDIES[study].models))
+
+
+CONDITION_CONTRASTS = tuple(c for c in CONTRASTS if c in TABLE2_CONTRASTS or c in trained_by("start"))
+
+PLACES = MappingProxyType({"within": "within", "other": "outside"})  # kind of `verdicts.look_alike_errors` -> in words
 
 
 def shown_profile(profile: str) -> str:
@@ -51,14 +56,13 @@ def contrasts(profile: str, chosen: tuple[Contrast, ...] = CONTRASTS) -> dict[st
     return {data: _contrasts(rows, chosen) for data, rows in sets(profile).items()}
 
 
-def conditions(profile: str) -> dict[str, pd.DataFrame]:
-    """What was changed about the pinned insects' training -> the table of contrasts of the networks trained so; without
-    what was not run. Holm's correction is over these contrasts; of the tables, over all of the protocol."""
+def conditions(profile: str, chosen: tuple[Contrast, ...] = CONDITION_CONTRASTS) -> dict[str, pd.DataFrame]:
+    """A way of training the pinned insects -> the table of contrasts of the networks trained so; without the ways in
+    which none was. Holm's correction is over all contrasts of which the study trains both networks, shown or not."""
     tables = {
-        label: verdicts.contrast_table(verdicts.study_rows(study, profile, PINNED), CONDITION_CONTRASTS)
+        label: _contrasts(verdicts.study_rows(study, profile, PINNED), chosen, trained_by(study))
         for study, label in CONDITIONS.items()
     }
-    tables[CONDITIONS["tables"]] = _contrasts(verdicts.study_rows("tables", profile, PINNED), CONDITION_CONTRASTS)
     return {label: table for label, table in tables.items() if table["ours"].notna().any()}
 
 
@@ -67,12 +71,13 @@ def condition_changes(profile: str) -> pd.DataFrame:
     cells, run or not: a row a contrast, a column a condition that was run. Where the interval holds 1, it may be that
     this training changes nothing of it."""
     usual, changes = verdicts.study_rows("tables", profile, PINNED), {}
-    others = {study: label for study, label in CONDITIONS.items() if study != "tables"}
-    for (study, label), c in product(others.items(), CONDITION_CONTRASTS):
+    others = {study: trained_by(study) for study in CONDITIONS if study != "tables"}
+    for study, contrasts in others.items():
         rows = verdicts.study_rows(study, profile, PINNED)
-        if change := verdicts.change_of_ratio(rows, usual, c.worse, c.better):
-            changes[_ratio_name(c), f"{label} / {CONDITIONS['tables']}"] = change
-    holm = stats.holm([change.p for change in changes.values()], len(others) * len(CONDITION_CONTRASTS))
+        for c in contrasts:
+            if change := verdicts.change_of_ratio(rows, usual, c.worse, c.better):
+                changes[_ratio_name(c), f"{CONDITIONS[study]} / {CONDITIONS['tables']}"] = change
+    holm = stats.holm([change.p for change in changes.values()], sum(map(len, others.values())))
     columns = {}
     for ((ratio, column), change), p in zip(changes.items(), holm, strict=True):
         columns.setdefault(column, {})[ratio] = f"{ratio_text(change)}, p {p_text(p)}"
@@ -95,8 +100,10 @@ def _ratio_name(contrast: Contrast) -> str:
     return f"{result_plots.name(contrast.worse)} / {result_plots.name(contrast.better)}"
 
 
-def _contrasts(rows: pd.DataFrame, chosen: tuple[Contrast, ...]) -> pd.DataFrame:
-    table = verdicts.contrast_table(rows)
+def _contrasts(
+    rows: pd.DataFrame, chosen: tuple[Contrast, ...], planned: tuple[Contrast, ...] = CONTRASTS
+) -> pd.DataFrame:
+    table = verdicts.contrast_table(rows, planned)
     return table[[c in chosen for c in CONTRASTS]].reset_index(drop=True)
 
 
@@ -254,7 +261,7 @@ def ratios_by_count(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.D
     ways = {"all errors": rows, "mean over species": rows.assign(wrong=rows["test_macro_error"] * rows["n"] / 100)}
     if data in LOOK_ALIKES:
         errors = verdicts.look_alike_errors(rows, data)
-        ways |= {f"{where} look-alikes": errors[errors["kind"] == kind] for kind, where in KINDS.items()}
+        ways |= {f"{where} look-alikes": errors[errors["kind"] == kind] for kind, where in PLACES.items()}
     columns, enough = {}, [c for c in chosen if stats.shared_seeds(rows, (c.worse, c.better)) >= SEEDS_NEEDED]
     for way, runs in ways.items():
         design = stats.block_design(runs)
@@ -303,9 +310,21 @@ def beside_usual(profile: str, study: str) -> pd.DataFrame:
     return pd.DataFrame(table, columns=["model", "seeds", "usual", "changed", "ratio"]).set_index("model").round(2)
 
 
-def rates(profile: str) -> pd.DataFrame:
-    """Validation errors in percent by learning rate, a row a model; "chosen" is the rate of the lowest."""
+def validation_errors_by_rate(profile: str) -> pd.DataFrame:
+    """Validation errors in percent by learning rate, a row a model."""
     rows = verdicts.study_rows("rates", profile, PINNED)
     table = rows.pivot_table(index="model", columns="lr", values="valid_top1_error").reindex(STUDIES["rates"].models)
-    table = table.dropna(how="all").round(2).assign(chosen=pd.Series(verdicts.own_rates(profile), dtype=float))
+    return table.dropna(how="all")
+
+
+def rates(profile: str) -> pd.DataFrame:
+    """Validation errors in percent by learning rate, a row a model; "chosen" is the rate of the lowest. Then the test
+    errors at the rate of the tables, and at the chosen one."""
+    chosen = pd.Series(verdicts.own_rates(profile), dtype=float)
+    table = validation_errors_by_rate(profile).round(2).assign(chosen=chosen)
+    tested = verdicts.study_rows("rates", profile, PINNED)
+    tested = tested.set_index(["model", "lr"])["test_top1_error"].round(2).to_dict()
+    shared = PROFILES[profile].lr
+    table[f"test at {shared:g}"] = [tested.get((model, shared)) for model in table.index]
+    table["test at chosen"] = [tested.get(key) for key in table["chosen"].items()]
     return table.rename(index=result_plots.name, columns=str)

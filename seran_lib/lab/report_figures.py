@@ -52,6 +52,13 @@ def forest_conditions(profile: str) -> Figure:
     return _forest(report.conditions(profile), CONDITION_COLOURS)
 
 
+def forest_own_rates(profile: str) -> Figure:
+    """Ratios of errors behind the claims on Table 1, at one rate for all and at each network's own."""
+    tables = report.conditions(profile, report.TABLE1_CONTRASTS)
+    shown = {label: tables[label] for label in map(report.CONDITIONS.get, ("tables", "tuned")) if label in tables}
+    return _forest(shown, (CONDITION_COLOURS[0], CONDITION_COLOURS[3]))
+
+
 def _forest(tables: dict[str, pd.DataFrame], colours: Sequence[str] = result_plots.SET_COLOURS) -> Figure:
     return result_plots.plot_forest(tables, colours) if tables else result_plots.not_run()
 
@@ -78,6 +85,12 @@ def learning(profile: str) -> Figure:
         f"{PINNED}, images": (few.drop_duplicates("run_id"), "images_per_class", planned),
     }
     return result_plots.plot_learning(panels, CURVES[:2])
+
+
+def rates(profile: str) -> Figure:
+    """Validation error over the learning rate."""
+    errors = report.validation_errors_by_rate(profile)
+    return result_plots.plot_rates(errors) if len(errors) else result_plots.not_run()
 
 
 def cost(profile: str) -> Figure:
@@ -151,6 +164,8 @@ FIGURES = MappingProxyType(
         "fig09_forest": forest_table1,
         "fig09_noise": noise,
         "fig09_learning": learning,
+        "fig09_rates": rates,
+        "fig09_own_rates": forest_own_rates,
         "fig09_cost": cost,
         "fig10_forest": forest_table2,
         "fig10_conditions": forest_conditions,

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
 
 from .figures import COLOURS, WIDE
 from .protocol import CONTRASTS, MARGIN
@@ -148,27 +149,53 @@ def plot_cost(costs: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure:
             (("parameters", "million parameters", 1e6), ("gmacs", "10⁹ multiply-accumulates an image", 1)),
             strict=True,
         ):
-            shown = costs[[column]].join(errors["error"]).dropna().sort_values("error")
+            shown = costs[[column]].join(errors["error"]).dropna()
             axis.set(title=data, xlabel=unit, ylabel="top-1 test error, %")
             if shown.empty:
                 _say_not_run(axis)
                 continue
-            heights = _spread(shown["error"].to_numpy(), 0.085 * (np.ptp(shown["error"]) or 1))
-            for (model, row), height in zip(shown.iterrows(), heights, strict=True):
-                colour = COLOURS["ours" if model.startswith("seran") else "other"]
-                axis.plot(row[column] / scale, row["error"], "o", color=colour, ms=7)
-                axis.annotate(
-                    name(model), (row[column] / scale, row["error"]), (1.02, height), fontsize=11, color=colour,
-                    va="center", textcoords=axis.get_yaxis_transform(),
-                    arrowprops={"arrowstyle": "-", "color": COLOURS["faint"], "lw": 0.8},
-                )  # fmt: skip
+            points = {model: (row[column] / scale, row["error"]) for model, row in shown.iterrows()}
+            for model, point in points.items():
+                axis.plot(*point, "o", color=_colour(model), ms=7)
+            _name_points(axis, points)
     return figure
 
 
-def _spread(values: np.ndarray, gap: float) -> np.ndarray:
-    """Rising values moved apart so that neighbours are at least `gap` from each other, around the same middle."""
-    places = np.maximum.accumulate(values - gap * np.arange(len(values))) + gap * np.arange(len(values))
-    return places - (places - values).mean()
+def plot_rates(errors: pd.DataFrame) -> Figure:
+    """Validation error in percent over the learning rate, a line a model: models as index, rates as columns. A ring is
+    a line's lowest, where it is whole. Both axes are logarithmic."""
+    figure, axis = plt.subplots(figsize=(WIDE[0], 5.0))
+    for model, row in errors.iterrows():
+        axis.plot(row.index, row, "o-", color=_colour(model), ms=4, lw=1.2)
+        if row.notna().all():
+            axis.plot(row.idxmin(), row.min(), "o", mfc="none", mec=_colour(model), ms=11)
+    axis.set(xscale="log", yscale="log", xlabel="highest learning rate", ylabel="top-1 validation error, %")
+    axis.set_xticks(list(errors.columns), [f"{rate:g}" for rate in errors.columns])
+    axis.set_yticks([2, 5, 10, 20, 40], ["2", "5", "10", "20", "40"])
+    axis.minorticks_off()
+    ends = {model: row.dropna() for model, row in errors.iterrows()}
+    _name_points(axis, {model: (row.index[-1], row.iloc[-1]) for model, row in ends.items()}, gap=0.06)
+    return figure
+
+
+def _colour(model: str) -> str:
+    return COLOURS["ours" if model.startswith("seran") else "other"]
+
+
+def _name_points(axis: Axes, points: Mapping[str, tuple[float, float]], gap: float = 0.085) -> None:
+    """Names of models at the right edge, each as near to the height of its point as the others let it, and a line
+    between the two; `gap` is the least distance of two names as a share of the axis."""
+    axis.autoscale_view()
+    heights = {model: (axis.transScale + axis.transLimits).transform(point)[1] for model, point in points.items()}
+    models = sorted(points, key=heights.get)
+    gaps = gap * np.arange(len(models))
+    # What is left without the gaps has to rise: isotonic regression moves it no farther than that takes.
+    places = isotonic_regression([heights[model] for model in models] - gaps).x + gaps
+    for model, place in zip(models, places, strict=True):
+        axis.annotate(
+            name(model), points[model], (1.02, place), fontsize=11, color=_colour(model), va="center",
+            textcoords="axes fraction", arrowprops={"arrowstyle": "-", "color": COLOURS["faint"], "lw": 0.8},
+        )  # fmt: skip
 
 
 def plot_noise(parts: Mapping[str, pd.DataFrame]) -> Figure:

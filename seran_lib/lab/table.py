@@ -65,9 +65,10 @@ def tables_block(profile: str) -> str:
         for data, first in rows.drop_duplicates("data").set_index("data").iterrows()
     )
     heading = f"Profile `{profile}`, {PROFILES[profile].epochs} epochs. {sets}."
-    if (claims.verdict_table(profile)["verdict"] == verdicts.NOT_RUN).all():
+    verdict = claims.verdict_table(profile)
+    if (verdict["verdict"] == verdicts.NOT_RUN).all():
         return "\n\n".join([heading, errors_block(profile)])
-    summary = claims.summary(profile).rename_axis("claim").rename(columns={"says": "the paper says"}).fillna("")
+    summary = claims.summary(verdict).rename_axis("claim").rename(columns={"says": "the paper says"}).fillna("")
     return "\n\n".join(
         [
             heading,
@@ -77,7 +78,7 @@ def tables_block(profile: str) -> str:
             "The contrasts behind that are ratios of errors with 95 % intervals; *p* is after Holm's correction. "
             "*Alike* is within the margin of 15 %, either way. The rules are in "
             "[protocol.py](seran_lib/lab/protocol.py), the runs in [results/README.md](results/README.md).",
-            markdown(claims.verdict_table(profile)),
+            markdown(verdict),
         ]
     )
 

@@ -117,19 +117,19 @@ def decide(ratio: stats.Ratio, holm: float, *, tie: bool) -> str:
     return side if holm < LEVEL else f"leans: {side}"
 
 
-def contrast_table(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
+def contrast_table(rows: pd.DataFrame, planned: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
     """One row a contrast: ours and the paper's ratio with intervals, ours also by the noise of its own two models
-    (own_low, own_high), p, Holm's p, and the verdicts on direction and on the paper's size. Without enough seeds of
-    both models the verdict is "not run" and the numbers are missing."""
-    seeds = [stats.shared_seeds(rows, (c.worse, c.better)) for c in contrasts]
+    (own_low, own_high), p, Holm's p over the `planned` ones, and the verdicts on direction and on the paper's size.
+    Without enough seeds of both models the verdict is "not run" and the numbers are missing."""
+    seeds = [stats.shared_seeds(rows, (c.worse, c.better)) for c in CONTRASTS]
     enough = [shared >= SEEDS_NEEDED for shared in seeds]
     design = stats.BlockDesign(rows) if any(enough) else None
-    ours = [error_ratio(design, rows, c) if run else None for c, run in zip(contrasts, enough, strict=True)]
-    directed = [k for k, c in enumerate(contrasts) if ours[k] and not c.tie]
-    family = sum(not c.tie for c in contrasts)
+    ours = [error_ratio(design, rows, c) if run else None for c, run in zip(CONTRASTS, enough, strict=True)]
+    directed = [k for k, c in enumerate(CONTRASTS) if ours[k] and not c.tie]
+    family = sum(not c.tie for c in planned)
     holm = dict(zip(directed, stats.holm([ours[k].p for k in directed], family), strict=True))
     table = []
-    for k, (contrast, ratio) in enumerate(zip(contrasts, ours, strict=True)):
+    for k, (contrast, ratio) in enumerate(zip(CONTRASTS, ours, strict=True)):
         theirs = paper_ratio(contrast)
         row = {"claim": contrast.claim, "worse": contrast.worse, "better": contrast.better, "tie": contrast.tie}
         row |= {"paper": theirs.ratio, "paper_low": theirs.low, "paper_high": theirs.high, "verdict": NOT_RUN}

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from simulated import add_runs
 
-from seran_lib.lab import evaluate, ledger, report, table, verdicts
+from seran_lib.lab import evaluate, ledger, report, result_plots, table, verdicts
 from seran_lib.paths import ROOT
 
 
@@ -95,3 +95,22 @@ def test_a_run_without_its_predictions_is_named_and_nothing_is_written(three_see
     assert table.main(["--profile", "laptop"]) == 1
     assert capsys.readouterr().err.startswith(f"table: {missing} is missing")
     assert table.README.read_bytes() == before
+
+
+def test_names_beside_a_figure_stand_apart_and_no_farther_from_their_points_than_that_takes():
+    costs = pd.DataFrame({"parameters": [1e6, 2e6, 3e6], "gmacs": 1}, index=["seran", "senet154", "resnet152"])
+    errors = pd.DataFrame({"error": [20.1, 20.0, 40.0]}, index=costs.index)
+    (axis, _) = result_plots.plot_cost(costs, {"heliconius": errors}).axes
+    places = {label.get_text(): label.xyann[1] for label in axis.texts}
+    assert list(places) == ["SENet-154", "SERAN", "ResNet-152"], "in the order of their points"
+    assert places["SERAN"] - places["SENet-154"] == pytest.approx(0.085)
+    low, high = axis.get_ylim()
+    assert places["ResNet-152"] == pytest.approx((40 - low) / (high - low)), "nothing is in its way"
+
+
+def test_a_ring_marks_the_lowest_of_a_line_that_is_whole():
+    errors = pd.DataFrame({0.001: [30.0, 20.0], 0.002: [10.0, 15.0], 0.004: [20.0, None]}, index=["seran_d", "seran"])
+    (axis,) = result_plots.plot_rates(errors).axes
+    rings = [line.get_xydata().tolist() for line in axis.lines if line.get_markerfacecolor() == "none"]
+    assert rings == [[[0.002, 10.0]]]
+    assert [label.xy for label in axis.texts] == [(0.002, 15.0), (0.004, 20.0)], "a name is at the end of its line"

@@ -260,7 +260,7 @@ def test_a_contrast_can_turn_with_the_training(whole):
     assert verdict_of(found["32 epochs"], "resnet101", "seran_d") == "cannot tell"
     shown = report.condition_table("laptop")
     assert shown.index[-1] == "ResNet-101 / SERAN-D" and shown.loc[shown.index[-1], "32 epochs"].endswith("cannot tell")
-    assert len(report_figures.forest_conditions("laptop").axes[0].get_yticks()) == len(shown) == 5
+    assert len(report_figures.forest_conditions("laptop").axes[0].get_yticks()) == len(shown) == 7
 
 
 def test_crops_stand_beside_the_whole_photographs_and_are_no_set_of_their_own(results):
@@ -382,8 +382,11 @@ def test_species_confusions_macro_and_calibration(results):
 
 def test_the_learning_rate_with_the_lowest_validation_error_is_a_models_own(whole, tmp_path, read_from):
     assert protocol.best_rate("laptop", "senet154") == 2e-3
-    assert report.rates("laptop").loc["SENet-154", "chosen"] == 2e-3
-    assert set(rows_of(study="tuned")["lr"]) == {2e-3} and len(rows_of(study="tuned")) == 4
+    shown = report.rates("laptop").loc["SENet-154"]
+    assert shown["chosen"] == 2e-3
+    tested = rows_of(study="rates").query("model == 'senet154'").set_index("lr")["test_top1_error"]
+    assert shown["test at chosen"] == round(tested[2e-3], 2) != shown["test at 0.001"] == round(tested[1e-3], 2)
+    assert set(rows_of(study="tuned")["lr"]) == {2e-3} and len(rows_of(study="tuned")) == 10
     ledger_without = pd.read_csv(whole / "ledger.csv")
     ledger_without[ledger_without["lr"] != 4e-3].to_csv(tmp_path / "ledger.csv", index=False)
     read_from(tmp_path)
@@ -475,7 +478,7 @@ def test_everything_is_shown_however_little_was_run(results, study, models):
     block = table.results_block("laptop")
     assert "not run" in table.tables_block("laptop")
     assert f"| {len(models) if study == 'tables' else 0} of 30 |" in block
-    summary = claims.summary("laptop")
+    summary = claims.summary(claims.verdict_table("laptop"))
     assert summary.empty or summary["heliconius"].str.contains("not run").all()
     for tables in (report.seeds_needed, report.rates, report.separations):
         tables("laptop")
