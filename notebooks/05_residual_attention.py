@@ -129,8 +129,9 @@ for name, rule in rules.items():
             before = module.before(x)
             trunk = module.trunk(before)
             x = module.after(rule(module.mask(before, trunk), trunk))
-        alike[name].append(float(F.cosine_similarity(x.flatten(), signal.flatten(), dim=0)))
-        size[name].append(float(x.std()))
+        # Rounded, for processors differ in the last digits, and the figure is to be the same file on all.
+        alike[name].append(round(float(F.cosine_similarity(x.flatten(), signal.flatten(), dim=0)), 3))
+        size[name].append(round(float(x.std()), 3))
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=WIDE)

@@ -134,8 +134,8 @@ for name in report.sets(shown):
 #
 # All networks above had the same few epochs, one learning rate and the plain start of 2019. A network that suits those
 # better wins without being better. So some of them are trained in other ways, too, on *Heliconius*: with residual
-# branches that start at zero, for more epochs, each with its own learning rate. What is not in the figure has not been
-# run yet. A claim on networks should survive that.
+# branches that start at zero, for more epochs; and all of them each with its own learning rate. What is not in the
+# figure has not been run yet. A claim on networks should survive that.
 
 # %%
 figure = report_figures.forest_conditions(shown)
@@ -144,11 +144,13 @@ plt.show()
 
 # %% [markdown]
 # **How to read it.** A colour is a way of training, orange the paper. Where the colours of a row disagree, the row does
-# not speak of networks alone. A way that is missing was not run with enough seeds. In the table, Holm's correction is
-# over the contrasts of a column; of the tables, over all of the protocol.
+# not speak of networks alone. A way that is missing was not run with enough seeds. In the first table Holm's correction
+# is over all contrasts of which that training has both networks, shown or not; the second has the intervals by the
+# noise of their own two networks alone.
 
 # %%
 show_table(report.condition_table(shown))
+show_table(report.own_noise(shown))
 
 # %% [markdown]
 # Two verdicts that differ are no proof that the ratios do: one may be told and the other not. That the training
@@ -166,11 +168,12 @@ show_table(report.condition_changes(shown))
 # ResNets err alike. And of the five networks SERAN-D and ResNet-101 are those that had their zero start in bfloat16 in
 # every seed, a difference that was not tested (see the end of chapter 9).
 #
-# At its own learning rate, most often four times that of the tables (9.6), SERAN-D gains most. There SE pays, and more
-# than in the paper: without it SERAN-D errs several times as much, whichever rate validation images choose for it. That
-# the rate *changes* what SE is worth does not survive the correction; that it widens the gap to ResNet-101 does. What
-# attention is worth can not be told there: SERAN-D errs no less with it. So SE helps with a plain start and large
-# steps, and no help of it is seen with a zero start.
+# At its own learning rate, most often four times that of the tables (9.6), SERAN-D gains more than its variants do.
+# There SE pays, and more than in the paper: without it SERAN-D errs several times as much, whichever rate validation
+# images choose for it. Maximum pooling pays as well, though by the noise of these two networks alone it might not. That
+# the rate *changes* what SE or pooling is worth does not survive the correction; that it widens the gaps from
+# ResNet-101 to SERAN-D and from SE-ResNet-101 to SERAN does. What attention is worth can not be told there: SERAN-D
+# errs no less with it. So SE helps with a plain start and large steps, and no help of it is seen with a zero start.
 #
 # After 32 epochs SERAN-D and its two variants can not be told apart either, at errors of so few images that much could
 # hide in it. So what a table of ablations shows at this scale is also how well a deep network gets going in eight
@@ -356,8 +359,9 @@ show_table(claims.summary(verdict))
 # - An ablation compares two trained networks, so it has the noise of two trainings. The paper's Table 2 has one of
 #   each.
 # - What a part is worth depends on how the network was trained. With another start of the residual branches SE in a
-#   ResNet goes from a help, or nothing, to a hindrance in as many epochs; with a higher learning rate SE in SERAN-D is
-#   worth more than in the paper. Whoever publishes an ablation should state start and rate, and try more than one.
+#   ResNet goes from a help, or nothing, to a hindrance in as many epochs; with a higher learning rate SE and maximum
+#   pooling in SERAN-D are worth more than in the paper. Whoever publishes an ablation should state start and rate, and
+#   try more than one.
 # - Taking attention away also makes the network shorter and much cheaper. The right rival of SERAN-D is a network with
 #   SE and without attention that costs as much. The paper has none: of its rivals ResNet-152 costs nearly as much and
 #   has no SE, SENet-154 costs more (chapter 7). Chapter 12 spends what is saved on more epochs.

@@ -20,6 +20,7 @@ from .unknowns import separation
 
 TABLE1_CONTRASTS = tuple(c for c in CONTRASTS if c.claim not in ("C1", "C2"))
 TABLE2_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C2", "C3"))
+RATES = ("tables", "tuned")  # conditions: one learning rate for all networks, and each one's own
 CONDITIONS = MappingProxyType(
     {  # studies that change one thing about the pinned insects' training, in words
         "tables": "as in the tables",
@@ -56,12 +57,14 @@ def contrasts(profile: str, chosen: tuple[Contrast, ...] = CONTRASTS) -> dict[st
     return {data: _contrasts(rows, chosen) for data, rows in sets(profile).items()}
 
 
-def conditions(profile: str, chosen: tuple[Contrast, ...] = CONDITION_CONTRASTS) -> dict[str, pd.DataFrame]:
+def conditions(
+    profile: str, chosen: tuple[Contrast, ...] = CONDITION_CONTRASTS, studies: Sequence[str] = tuple(CONDITIONS)
+) -> dict[str, pd.DataFrame]:
     """A way of training the pinned insects -> the table of contrasts of the networks trained so; without the ways in
     which none was. Holm's correction is over all contrasts of which the study trains both networks, shown or not."""
     tables = {
-        label: _contrasts(verdicts.study_rows(study, profile, PINNED), chosen, trained_by(study))
-        for study, label in CONDITIONS.items()
+        CONDITIONS[study]: _contrasts(verdicts.study_rows(study, profile, PINNED), chosen, trained_by(study))
+        for study in studies
     }
     return {label: table for label, table in tables.items() if table["ours"].notna().any()}
 
@@ -84,16 +87,29 @@ def condition_changes(profile: str) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna("").rename_axis("ratio of ratios")
 
 
-def condition_table(profile: str) -> pd.DataFrame:
-    """Ratio with interval and verdict, a row a contrast, a column a condition."""
+def condition_table(
+    profile: str, chosen: tuple[Contrast, ...] = CONDITION_CONTRASTS, studies: Sequence[str] = tuple(CONDITIONS)
+) -> pd.DataFrame:
+    """Ratio with interval and verdict, a row a contrast, a column a condition, as in `conditions`."""
     columns = {"paper": {}}
-    for label, table in conditions(profile).items():
+    for label, table in conditions(profile, chosen, studies).items():
         columns[label] = {}
         for row in table.itertuples():
             contrast = _ratio_name(row)
             columns["paper"][contrast] = interval(row.paper, row.paper_low, row.paper_high)
             columns[label][contrast] = f"{interval(row.ours, row.low, row.high)} {row.verdict}".strip()
     return pd.DataFrame(columns).rename_axis("ratio of errors")
+
+
+def own_noise(
+    profile: str, chosen: tuple[Contrast, ...] = CONDITION_CONTRASTS, studies: Sequence[str] = tuple(CONDITIONS)
+) -> pd.DataFrame:
+    """The intervals of `condition_table` as the noise of their own two networks alone would make them."""
+    columns = {
+        label: {_ratio_name(row): bounds(row.own_low, row.own_high) for row in table.itertuples()}
+        for label, table in conditions(profile, chosen, studies).items()
+    }
+    return pd.DataFrame(columns).rename_axis("by their noise")
 
 
 def _ratio_name(contrast: Contrast) -> str:

@@ -54,9 +54,7 @@ def forest_conditions(profile: str) -> Figure:
 
 def forest_own_rates(profile: str) -> Figure:
     """Ratios of errors behind the claims on Table 1, at one rate for all and at each network's own."""
-    tables = report.conditions(profile, report.TABLE1_CONTRASTS)
-    shown = {label: tables[label] for label in map(report.CONDITIONS.get, ("tables", "tuned")) if label in tables}
-    return _forest(shown, (CONDITION_COLOURS[0], CONDITION_COLOURS[3]))
+    return _forest(report.conditions(profile, report.TABLE1_CONTRASTS, report.RATES), CONDITION_COLOURS[::3])
 
 
 def _forest(tables: dict[str, pd.DataFrame], colours: Sequence[str] = result_plots.SET_COLOURS) -> Figure:
