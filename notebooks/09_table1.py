@@ -260,9 +260,8 @@ show_table(report.rates(shown))
 
 # %% [markdown]
 # Every network has its lowest validation error at a higher rate than that of the tables, and most at the highest of the
-# budget: their best may lie beyond it. The paper's rate is the
-# lowest here, and at this scale the worst. All networks at their own rates, over all seeds, against the rate that all
-# share in the tables:
+# budget: their best may lie beyond it. The paper's rate is the lowest here, and at this scale the worst. All networks
+# at their own rates, over all seeds, against the rate that all share in the tables:
 
 # %%
 show_table(report.beside_usual(shown, "tuned"))
@@ -280,8 +279,8 @@ save(figure, "fig09_own_rates")
 plt.show()
 
 # %%
-show_table(report.condition_table(shown, report.TABLE1_CONTRASTS, report.RATES))
-show_table(report.own_noise(shown, report.TABLE1_CONTRASTS, report.RATES))
+show_table(report.condition_table(shown, report.TABLE1_CONTRASTS, report.SHARED_AND_OWN))
+show_table(report.own_noise(shown, report.TABLE1_CONTRASTS, report.SHARED_AND_OWN))
 
 # %%
 own = verdicts.study_rows("tuned", shown, protocol.PINNED)

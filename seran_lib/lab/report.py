@@ -20,7 +20,7 @@ from .unknowns import separation
 
 TABLE1_CONTRASTS = tuple(c for c in CONTRASTS if c.claim not in ("C1", "C2"))
 TABLE2_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C2", "C3"))
-RATES = ("tables", "tuned")  # conditions: one learning rate for all networks, and each one's own
+SHARED_AND_OWN = ("tables", "tuned")  # conditions: one learning rate for all networks, and each one's own
 CONDITIONS = MappingProxyType(
     {  # studies that change one thing about the pinned insects' training, in words
         "tables": "as in the tables",

@@ -54,7 +54,7 @@ def forest_conditions(profile: str) -> Figure:
 
 def forest_own_rates(profile: str) -> Figure:
     """Ratios of errors behind the claims on Table 1, at one rate for all and at each network's own."""
-    return _forest(report.conditions(profile, report.TABLE1_CONTRASTS, report.RATES), CONDITION_COLOURS[::3])
+    return _forest(report.conditions(profile, report.TABLE1_CONTRASTS, report.SHARED_AND_OWN), CONDITION_COLOURS[::3])
 
 
 def _forest(tables: dict[str, pd.DataFrame], colours: Sequence[str] = result_plots.SET_COLOURS) -> Figure:
