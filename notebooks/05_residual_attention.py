@@ -432,7 +432,9 @@ left = np.zeros(3)
 for part, colour in (("before, after", "faint"), ("trunk", "other"), ("mask", "ours")):
     bars = axis.barh(shares.index, shares[part], left=left, color=COLOURS[colour], height=0.6)
     text = "black" if colour == "faint" else "white"
-    axis.bar_label(bars, [f"{part} {value:.0f} %" for value in shares[part]], label_type="center", color=text)
+    axis.bar_label(
+        bars, [f"{part}\n{value:.0f} %" for value in shares[part]], label_type="center", color=text, fontsize=10
+    )
     left += shares[part].to_numpy()
 axis.invert_yaxis()
 axis.set(xlabel="% of the module's weights", xlim=(0, 100))

@@ -114,9 +114,12 @@ def test_repetitions_and_looks_are_of_runs_in_the_ledger():
     assert set(read_looks()["run_id"]) <= runs
 
 
-def test_readme_names_files_that_exist():
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text()):
-        assert (ROOT / link).exists(), link
+def test_readme_names_files_and_sections_that_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    sections = {re.sub(r"[^\w -]", "", line).lower().replace(" ", "-") for line in re.findall("^#+ (.+)$", text, re.M)}
+    for file, section in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
+        assert (ROOT / file).exists(), file
+        assert not section or section in sections, section
 
 
 def test_every_notebook_is_a_chapter():

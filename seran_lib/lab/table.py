@@ -75,10 +75,12 @@ def tables_block(profile: str) -> str:
             errors_block(profile),
             "What became of its claims, where a claim has several contrasts with how many of them have which verdict:",
             markdown(summary.reset_index()),
-            "The contrasts behind that are ratios of errors with 95 % intervals; *p* is after Holm's correction. "
-            "*Alike* is within the margin of 15 %, either way. The rules are in "
-            "[protocol.py](seran_lib/lab/protocol.py), the runs in [results/README.md](results/README.md).",
+            "<details><summary>The contrasts behind that</summary>",
+            "Ratios of errors with 95 % intervals; *p* is after Holm's correction. *Alike* is within the margin of "
+            "15 %, either way. The rules are in [protocol.py](seran_lib/lab/protocol.py), the runs in "
+            "[results/README.md](results/README.md).",
             markdown(verdict),
+            "</details>",
         ]
     )
 
