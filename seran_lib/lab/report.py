@@ -15,7 +15,7 @@ from seran_lib.paths import RESULTS
 from . import grid, ledger, result_plots, stats, verdicts
 from .evaluate import read_predictions
 from .profiles import FULL, PROFILES, TABLE1, TABLE2
-from .protocol import CONTRASTS, LOOK_ALIKES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
+from .protocol import CONTRASTS, CROPPED, LOOK_ALIKES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
 from .unknowns import separation
 
 TABLE1_CONTRASTS = tuple(c for c in CONTRASTS if c.claim not in ("C1", "C2"))
@@ -305,13 +305,14 @@ def _designs(profile: str) -> dict[str, stats.BlockDesign]:
 
 
 def beside_usual(profile: str, study: str) -> pd.DataFrame:
-    """A study that changes one thing about the pinned insects, against the same models and seeds of the study "tables".
+    """A study that changes one thing, against the same models and seeds of the study "tables" (uncropped).
 
     Columns model, seeds, usual and changed (mean errors in percent), ratio (changed / usual with its interval, empty
     with too few seeds).
     """
     (data,) = STUDIES[study].sets
-    changed, usual = verdicts.study_rows(study, profile, data), verdicts.study_rows("tables", profile, PINNED)
+    changed = verdicts.study_rows(study, profile, data)
+    usual = verdicts.study_rows("tables", profile, PINNED if data == CROPPED else data)
     shared = changed.merge(usual, on=["model", "seed"], suffixes=("", "_usual"))
     usual = usual.merge(shared[["model", "seed"]])
     seeds = shared.groupby("model")["seed"].nunique()

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -272,6 +273,19 @@ def test_crops_stand_beside_the_whole_photographs_and_are_no_set_of_their_own(re
     low, high = map(float, found["ratio"].split("[")[1].rstrip("]").split(","))
     assert 0.3 < low < high < 0.8
     assert verdicts.data_sets("laptop") == ["heliconius"] == list(report.sets("laptop"))
+
+
+def test_rates_chosen_on_pinned_insects_stand_beside_the_tables_of_the_field(whole_grid, tmp_path, read_from):
+    shutil.copytree(whole_grid, tmp_path, dirs_exist_ok=True)
+    read_from(tmp_path)
+    field = {"data": "butterfly100", "n": 2000}
+    add_runs(tmp_path, {"seran_d": 0.4, "resnet101": 0.5}, seed=6, **field)
+    assert report.beside_usual("laptop", "carried").empty
+    for rate, error in ((2e-3, 0.2), (4e-3, 0.1)):  # the first is SERAN-D's own
+        add_runs(tmp_path, {"seran_d": error}, seeds=(0,), lr=rate, seed=7, **field)
+    ((model, found),) = report.beside_usual("laptop", "carried").iterrows()
+    assert model == "SERAN-D" and found["seeds"] == 1 and found["ratio"] == ""
+    assert found["usual"] == pytest.approx(40, abs=6) and found["changed"] == pytest.approx(20, abs=4)
 
 
 def test_the_grid_says_what_is_left_of_a_study(results):
