@@ -355,12 +355,14 @@ else:
 # - The first step does most of it. That residual branches start at zero matters more than most choices of network was
 #   known before this ladder was written, from the rows of a zero start in the ledger. Its higher learning rate alone,
 #   with the plain start, goes most of the way on pinned wings (chapter 9, 9.6).
-# - On pinned wings hardly any errors are left after it, too few to tell the next two steps apart. Growing sizes save
-#   computation, and that is all that can be said of them. The field photographs have room for more.
+# - On pinned wings hardly any errors are left after it, so few that three seeds can not tell the next two steps from
+#   it. Growing sizes save computation, and that is all that can be said of them. The field photographs have room for
+#   more.
 # - There a lighter network, without attention and by the same first step, errs less for the same computation. What of
 #   that is the network and what the epochs it can afford, these runs do not separate.
-# - The strong views took more than they gave in eight epochs, in the one seed that was run. They are made for trainings
-#   ten times as long, and a recipe that is copied without its number of epochs is another recipe.
+# - The strong views took more than they gave in eight epochs, in every seed: most of what the first step had gained is
+#   gone. They are made for trainings ten times as long, and a recipe that is copied without its number of epochs is
+#   another recipe.
 # - Frozen features and a linear classifier cost one look at each picture. Whoever wants to tell insects apart, and not
 #   to learn how networks learn, should begin there.
 # - By kinds, nothing suggests that ImageNet knew these butterflies: the frozen features err no less on the kinds under

@@ -46,6 +46,8 @@ def test_separation_is_that_of_every_seed_with_mean_and_range(results):
         answers = pd.DataFrame({"image_id": ["x", "y"], "predicted": "venus", "probability": sure})
         evaluate.save_table(path, answers)
     row = report.separations("laptop").loc["heliconius"]
+    error = ledger.read(results)["test_top1_error"].mean()
+    assert row.pop("error") == pytest.approx(error, abs=0.05) and error > 10
     assert row.to_dict() == {"network": "seran_d-e8", "seeds": 2, "mean": 0.5, "lowest": 0, "highest": 1}
 
 
