@@ -358,8 +358,9 @@ else:
 # - On pinned wings hardly any errors are left after it, so few that three seeds can not tell the next two steps from
 #   it. Growing sizes save computation, and that is all that can be said of them. The field photographs have room for
 #   more.
-# - There a lighter network, without attention and by the same first step, errs less for the same computation. What of
-#   that is the network and what the epochs it can afford, these runs do not separate.
+# - There SERAN-D by the first step falls short of the goal in every seed. A lighter network, without attention and by
+#   the same step, errs less for the same computation. What of that is the network and what the epochs it can afford,
+#   these runs do not separate.
 # - The strong views took more than they gave in eight epochs, in every seed: most of what the first step had gained is
 #   gone. They are made for trainings ten times as long, and a recipe that is copied without its number of epochs is
 #   another recipe.
