@@ -361,9 +361,9 @@ else:
 # - There SERAN-D by the first step falls short of the goal in every seed. A lighter network, without attention and by
 #   the same step, errs less for the same computation. What of that is the network and what the epochs it can afford,
 #   these runs do not separate.
-# - The strong views took more than they gave in eight epochs, in every seed: most of what the first step had gained is
-#   gone. They are made for trainings ten times as long, and a recipe that is copied without its number of epochs is
-#   another recipe.
+# - The strong views took more than they gave in eight epochs, in every seed, and in two of three nearly all that the
+#   steps before had gained. They are made for trainings ten times as long, and a recipe that is copied without its
+#   number of epochs is another recipe.
 # - Frozen features and a linear classifier cost one look at each picture. Whoever wants to tell insects apart, and not
 #   to learn how networks learn, should begin there.
 # - By kinds, nothing suggests that ImageNet knew these butterflies: the frozen features err no less on the kinds under
