@@ -204,12 +204,12 @@ def error_table(profile: str, data: str, models: Sequence[str]) -> pd.DataFrame:
     return shown.rename(index=result_plots.name)
 
 
-def single_runs(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
-    """What single runs would have said: per contrast the difference in points of every seed, and how many seeds are
-    significant by McNemar's test for the claim and against it. Holm's correction is over all contrasts of the protocol,
-    shown or not."""
+def single_runs(profile: str, data: str, chosen: Sequence[Contrast], study: str = "tables") -> pd.DataFrame:
+    """What single runs of a study would have said: per contrast the difference in points of every seed, and how many
+    seeds are significant by McNemar's test for the claim and against it. Holm's correction is over all contrasts of
+    the protocol, shown or not."""
     pairs = [(c.worse, c.better) for c in chosen]
-    tests = verdicts.paired_tests(verdicts.study_rows("tables", profile, data))
+    tests = verdicts.paired_tests(verdicts.study_rows(study, profile, data))
     tests = tests.loc[[(test.worse, test.better) in pairs for test in tests.itertuples()]]
     found, table = tests["holm"] < verdicts.LEVEL, []
     for (worse, better), seeds in tests.groupby(["worse", "better"], sort=False):

@@ -286,6 +286,10 @@ def test_rates_chosen_on_pinned_insects_stand_beside_the_tables_of_the_field(who
     ((model, found),) = report.beside_usual("laptop", "carried").iterrows()
     assert model == "SERAN-D" and found["seeds"] == 1 and found["ratio"] == ""
     assert found["usual"] == pytest.approx(40, abs=6) and found["changed"] == pytest.approx(20, abs=4)
+    add_runs(tmp_path, {"resnet101": 0.5}, seeds=(0,), lr=2e-3, seed=7, **field)
+    alone = report.single_runs("laptop", "butterfly100", protocol.CONTRASTS, study="carried")
+    assert alone.index.tolist() == ["ResNet-101 – SERAN-D"]
+    assert float(alone["points, seed by seed"].iloc[0]) == pytest.approx(30, abs=6) and alone["of seeds"].item() == 1
 
 
 def test_the_grid_says_what_is_left_of_a_study(results):
