@@ -149,9 +149,9 @@ def goal_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired(rows: pd.DataFrame) -> pd.DataFrame:
-    """McNemar's test of SERAN-D as in the paper against every other way, seed by seed: see `verdicts.paired_tests`."""
+    """McNemar's test of SERAN-D as in the paper against every other way: see `verdicts.corrected_tests`."""
     others = [way.name for way in ways()[1:]]
-    return verdicts.paired_tests(rows, [Contrast("goal", BASE.name, name) for name in others])
+    return verdicts.corrected_tests(rows, [Contrast("goal", BASE.name, name) for name in others])
 
 
 def errors_by_familiarity(rows: pd.DataFrame) -> pd.DataFrame:

@@ -209,7 +209,7 @@ def single_runs(profile: str, data: str, chosen: Sequence[Contrast], study: str 
     seeds are significant by McNemar's test for the claim and against it. Holm's correction is over all contrasts of
     the protocol, shown or not."""
     pairs = [(c.worse, c.better) for c in chosen]
-    tests = verdicts.paired_tests(verdicts.study_rows(study, profile, data))
+    tests = verdicts.corrected_tests(verdicts.study_rows(study, profile, data))
     tests = tests.loc[[(test.worse, test.better) in pairs for test in tests.itertuples()]]
     found, table = tests["holm"] < verdicts.LEVEL, []
     for (worse, better), seeds in tests.groupby(["worse", "better"], sort=False):

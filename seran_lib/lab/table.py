@@ -5,7 +5,6 @@ These are the generated parts of the README, `results/README.md`, `results/paper
 """
 
 import argparse
-import gc
 import re
 import sys
 from pathlib import Path
@@ -215,7 +214,6 @@ def main(arguments: list[str] | None = None) -> int:
     shown = [name for name in PROFILES if name != "smoke"]  # which leaves no results
     parser.add_argument("--profile", choices=shown, help="whose runs are shown (those of the README as it is)")
     options = parser.parse_args(arguments)
-    gc.freeze()  # statsmodels collects garbage at every correction of p-values, and would look through all of torch
     check, profile = options.check, options.profile or shown_now()
     stale = 0
     try:

@@ -153,7 +153,7 @@ def error_ratio(design: stats.BlockDesign, rows: pd.DataFrame, contrast: Contras
 
 def paired_tests(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
     """McNemar's test of every contrast and seed that both models have: what a reader of that one run would have
-    said. Columns worse, better, seed, points, sampling_sd, log_sd, p, and Holm's p over all `contrasts`."""
+    said. Columns worse, better, seed, points, sampling_sd, log_sd and p."""
     runs = {(row.model, row.seed): row.run_id for row in rows.itertuples()}
     table = []
     for contrast in contrasts:
@@ -167,10 +167,15 @@ def paired_tests(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) 
             test = stats.mcnemar(~first["right"], ~second["right"])
             row = {"worse": contrast.worse, "better": contrast.better, "seed": seed}
             table.append(row | {name: getattr(test, name) for name in ("points", "sampling_sd", "log_sd", "p")})
-    frame = pd.DataFrame(table, columns=["worse", "better", "seed", "points", "sampling_sd", "log_sd", "p"])
-    if frame.empty:
-        return frame.assign(holm=[])
-    return frame.assign(holm=frame.groupby("seed")["p"].transform(lambda p: stats.holm(p, len(contrasts))))
+    return pd.DataFrame(table, columns=["worse", "better", "seed", "points", "sampling_sd", "log_sd", "p"])
+
+
+def corrected_tests(rows: pd.DataFrame, contrasts: Sequence[Contrast] = CONTRASTS) -> pd.DataFrame:
+    """The `paired_tests` with a column holm: Holm's p, seed by seed, over all `contrasts`."""
+    tests = paired_tests(rows, contrasts)
+    if tests.empty:
+        return tests.assign(holm=[])
+    return tests.assign(holm=tests.groupby("seed")["p"].transform(lambda p: stats.holm(p, len(contrasts))))
 
 
 def images_sd(tests: pd.DataFrame) -> pd.Series:
