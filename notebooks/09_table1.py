@@ -223,7 +223,7 @@ show_table(report.paper_with_noise(shown, report.TABLE1_CONTRASTS))
 # the same for all numbers of images, because an epoch goes over few images again and again: few images are not few
 # iterations as well. The numbers are upper bounds, as rare kinds have fewer; the last is what a kind has in the mean,
 # with all images. Both axes are logarithmic, so that the gap is the ratio of the errors; a value on the lower axis
-# without a dot was not run. Each dot is the mean over the seeds that were run, of some one, of others three or more.
+# without a dot was not run. A dot is a run, and the lines go through the means: of one seed, or of three or more.
 
 # %%
 figure = report_figures.learning(shown)
@@ -254,9 +254,9 @@ for study, (axis, points) in curves.items():
 # ResNet-101 arrives there: in between it is much wider than at either end. That plain ResNets *need more epochs* fits
 # this seed well; that the gain is widest with the *fewest* does not. Where one stops decides what one sees.
 #
-# And fewer images are not simply worse here. Eight epochs of all of them are not learnt to the end at this rate; a few
-# of each kind, equally many and shown as often, may be learnt sooner. With the fewest ResNet-101 errs no more than with
-# all, while SERAN-D does.
+# Over the images the gap of this seed *grows* with their number, the claim turned round. And fewer images are not simply
+# worse here. Eight epochs of all of them are not learnt to the end at this rate; a few of each kind, equally many and
+# shown as often, may be learnt sooner. With the fewest ResNet-101 errs no more than with all, while SERAN-D does.
 #
 # Three other explanations of a gap must be ruled out: the learning rate, the start of the residual branches, which the
 # paper does not state, and the wiring of the masks. The protocol gives all networks the same budget of learning rates.
