@@ -296,8 +296,9 @@ save(figure, "fig09_own_rates")
 plt.show()
 
 # %%
-show_table(report.condition_table(shown, report.TABLE1_CONTRASTS, report.SHARED_AND_OWN))
-show_table(report.own_noise(shown, report.TABLE1_CONTRASTS, report.SHARED_AND_OWN))
+trained = report.conditions(shown, report.TABLE1_CONTRASTS, report.SHARED_AND_OWN)
+show_table(report.condition_table(trained))
+show_table(report.own_noise(trained))
 
 # %%
 own = verdicts.study_rows("tuned", shown, protocol.PINNED)

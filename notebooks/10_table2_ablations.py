@@ -149,8 +149,9 @@ plt.show()
 # noise of their own two networks alone.
 
 # %%
-show_table(report.condition_table(shown))
-show_table(report.own_noise(shown))
+trained = report.conditions(shown)
+show_table(report.condition_table(trained))
+show_table(report.own_noise(trained))
 
 # %% [markdown]
 # Two verdicts that differ are no proof that the ratios do: one may be told and the other not. That the training

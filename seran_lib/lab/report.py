@@ -87,12 +87,10 @@ def condition_changes(profile: str) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna("").rename_axis("ratio of ratios")
 
 
-def condition_table(
-    profile: str, chosen: tuple[Contrast, ...] = CONDITION_CONTRASTS, studies: Sequence[str] = tuple(CONDITIONS)
-) -> pd.DataFrame:
-    """Ratio with interval and verdict, a row a contrast, a column a condition, as in `conditions`."""
+def condition_table(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Ratio with interval and verdict, a row a contrast, a column a condition, of what `conditions` found."""
     columns = {"paper": {}}
-    for label, table in conditions(profile, chosen, studies).items():
+    for label, table in tables.items():
         columns[label] = {}
         for row in table.itertuples():
             contrast = _ratio_name(row)
@@ -101,13 +99,11 @@ def condition_table(
     return pd.DataFrame(columns).rename_axis("ratio of errors")
 
 
-def own_noise(
-    profile: str, chosen: tuple[Contrast, ...] = CONDITION_CONTRASTS, studies: Sequence[str] = tuple(CONDITIONS)
-) -> pd.DataFrame:
+def own_noise(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """The intervals of `condition_table` as the noise of their own two networks alone would make them."""
     columns = {
         label: {_ratio_name(row): bounds(row.own_low, row.own_high) for row in table.itertuples()}
-        for label, table in conditions(profile, chosen, studies).items()
+        for label, table in tables.items()
     }
     return pd.DataFrame(columns).rename_axis("by their noise")
 

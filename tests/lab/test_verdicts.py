@@ -259,7 +259,7 @@ def test_a_contrast_can_turn_with_the_training(whole):
     assert list(found) == ["as in the tables", "32 epochs"], "one seed has each network's own rate, none a zero start"
     assert verdict_of(found["as in the tables"], "resnet101", "seran_d") == "agrees"
     assert verdict_of(found["32 epochs"], "resnet101", "seran_d") == "cannot tell"
-    shown = report.condition_table("laptop")
+    shown = report.condition_table(found)
     assert shown.index[-1] == "ResNet-101 / SERAN-D" and shown.loc[shown.index[-1], "32 epochs"].endswith("cannot tell")
     assert len(report_figures.forest_conditions("laptop").axes[0].get_yticks()) == len(shown) == 7
 
@@ -502,7 +502,7 @@ def test_everything_is_shown_however_little_was_run(results, study, models):
         tables("laptop")
     both = study == "tables" and len(models) == 2
     assert len(report.single_runs("laptop", "heliconius", CONTRASTS)) == both
-    assert report.beside_usual("laptop", "start").empty and report.condition_table("laptop").empty
+    assert report.beside_usual("laptop", "start").empty and report.condition_table(report.conditions("laptop")).empty
 
 
 def test_unknown_profiles_show_the_laptops_runs(whole):
