@@ -17,7 +17,7 @@ CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) $(if $(SEEDS),seeds=$(SEEDS)) $(if 
 SNAKEMAKE = $(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --nolock --rerun-incomplete
 
 # A process a core, each with one thread; a file's tests stay together. The slowest files start first.
-SLOW = $(addprefix tests/,lab/test_batch.py lab/test_training.py lab/test_verdicts.py lab/test_clusters.py nets/test_full_size.py)
+SLOW = $(addprefix tests/,book/test_batch.py train/test_training.py analysis/test_verdicts.py book/test_clusters.py nets/test_full_size.py)
 TESTS = $(SLOW) $(filter-out $(SLOW),$(wildcard tests/test_*.py tests/*/test_*.py))
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
@@ -28,7 +28,7 @@ help:  ## this list
 	@echo
 	@echo "  variables: PROFILE=smoke|laptop|colab|paper  DATA=folder with manifest.csv, or ala  EPOCHS=n  SEEDS=0,1,2"
 	@echo "             MODELS=seran_d,resnet101  INIT=plain|zero  PYTHON=python3.12  VENV=.venv"
-	@echo "             STUDY=tables,wiring  (the runs of those studies of seran_lib/lab/protocol.py)"
+	@echo "             STUDY=tables,wiring  (the runs of those studies of seran_lib/analysis/protocol.py)"
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
@@ -59,14 +59,14 @@ test-browser: $(READY)  ## the review board in JupyterLab, driven in a real brow
 bench: $(READY)  ## speed as ratios, with a figure; run nothing else meanwhile (some 20 minutes); on a GPU: benchmarks/gpu.py
 	for script in train_step precision compiled rivals inference data_path memory growth fetch figure; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; done
-	$(BIN)/python -m seran_lib.lab.table
+	$(BIN)/python -m seran_lib.book.readme
 
 table: $(READY)  ## rebuild from the ledger: the README's tables, results/README.md, figures of chapters 09 and 10
-	$(BIN)/python -m seran_lib.lab.table $(if $(filter-out smoke,$(PROFILE)),--profile $(PROFILE))
+	$(BIN)/python -m seran_lib.book.readme $(if $(filter-out smoke,$(PROFILE)),--profile $(PROFILE))
 
 figures: $(READY)  ## execute the chapters as committed, redraw figures/, then rebuild the tables
-	$(BIN)/python -m seran_lib.lab.pair
-	$(BIN)/python -m seran_lib.lab.table
+	$(BIN)/python -m seran_lib.book.render
+	$(BIN)/python -m seran_lib.book.readme
 
 lab: $(READY)  ## open the book in JupyterLab
 	$(BIN)/jupyter lab notebooks

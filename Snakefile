@@ -5,7 +5,7 @@
 With seeds=0,1,2 and models=seran_d,seran only those. Always with mtime: by its other triggers Snakemake would do
 finished runs again.
 
-With study=tables,wiring the runs are those of the studies in seran_lib/lab/protocol.py; seeds and models then choose
+With study=tables,wiring the runs are those of the studies in seran_lib/analysis/protocol.py; seeds and models then choose
 among them. Finished runs are known by their predictions below results/ (of the smoke profile: below runs/smoke/) and
 their rows in the ledger there: delete a row, and just that run is recorded again, from its folder below runs/ or, where
 that is gone, too, by a new training. (Through a bucket its parcel comes home again: delete that, too.) Where the folder
@@ -24,13 +24,14 @@ import shlex
 import sys
 from pathlib import Path
 
-from seran_lib.lab.cost import count_images, gpu_hours
-from seran_lib.lab.dataset import data_folder
-from seran_lib.lab.experiment import other_images, predictions_path, recorded, up_to_date
-from seran_lib.lab.profiles import PROFILES, resolve, usual
-from seran_lib.lab.protocol import STUDIES
+from seran_lib.train.cost import count_images, gpu_hours
+from seran_lib.train.dataset import data_folder
+from seran_lib.train.run import other_images, predictions_path, recorded, up_to_date
+from seran_lib.train.profiles import PROFILES, resolve, usual
+from seran_lib.analysis.protocol import STUDIES
 from seran_lib.nets.pretrained import PRETRAINED
-from seran_lib.paths import ALA, NOTEBOOKS, RUNS
+from seran_lib import paths
+from seran_lib.paths import ALA, NOTEBOOKS
 
 os.environ["SERAN_SNAKEMAKE"] = str(os.getpid())  # a run stops when this process, which started it, is gone
 
@@ -68,10 +69,10 @@ for name, wanted in (("model", MODELS), ("seed", SEEDS)):
 BY_ID = {settings.run_id: settings for settings in TRAININGS}
 RESULTS = TRAININGS[0].results
 CHAPTERS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
-BOOK = RUNS / "book" / TRAININGS[0].run_id  # named like the first training: other settings execute the chapters anew
+BOOK = paths.runs() / "book" / TRAININGS[0].run_id  # named like the first training: other settings execute the chapters anew
 PYTHON = shlex.quote(sys.executable)
-RUN = f"{PYTHON} -m seran_lib.lab.run"
-PARCELS = f"{PYTHON} -m seran_lib.lab.parcel"
+RUN = f"{PYTHON} -m seran_lib.book.execute"
+PARCELS = f"{PYTHON} -m seran_lib.train.parcel"
 CORES = 1024  # more than there are: Snakemake cuts it down to the machine's, and clusters/ names its own number
 GPU = PROFILES[PROFILE].width == 1  # the full networks; the narrow ones are made for CPUs
 STORED = workflow.storage_settings.default_storage_provider is not None  # a bucket, and no shared file system
@@ -124,7 +125,7 @@ rule book:
         FINISHED,
         [local(BOOK / f"{chapter}.done") for chapter in CHAPTERS],
     shell:
-        f"{PYTHON} -m seran_lib.lab.table"
+        f"{PYTHON} -m seran_lib.book.readme"
 
 
 rule trainings:

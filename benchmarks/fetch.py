@@ -22,9 +22,9 @@ from peak import measurable, peak_memory
 from PIL import Image
 from report import report
 
-from seran_lib.data import download
-from seran_lib.data.fetch import fetch
-from seran_lib.data.http import polite_session
+from seran_lib.collect import download
+from seran_lib.collect.fetch import fetch
+from seran_lib.collect.http import polite_session
 
 LATENCY = 0.1  # seconds
 PERMITTED = 20.0  # requests a second

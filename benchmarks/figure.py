@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator, StrMethodFormatter
 from report import GROWTH, RESULTS, exponent
 
-from seran_lib.lab.figures import COLOURS, SQUARE, save, use_book_style
+from seran_lib.book.plots.style import COLOURS, SQUARE, save, use_book_style
 from seran_lib.nets import list_models
 
 # How the rows of a benchmark begin, and the heading that says it for them.

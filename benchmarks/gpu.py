@@ -14,7 +14,7 @@ import torch
 from report import report
 from steps import PLAIN, medians, network, training_step
 
-from seran_lib.lab.profiles import PROFILES, pick_device
+from seran_lib.train.profiles import PROFILES, pick_device
 
 PAPER = PROFILES["paper"]
 

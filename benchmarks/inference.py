@@ -14,7 +14,7 @@ from report import report
 from steps import LAPTOP, LAPTOP_SCALE, PLAIN, half_precision, medians, network
 from torch import nn
 
-from seran_lib.lab.profiles import PROFILES, TABLE1
+from seran_lib.train.profiles import PROFILES, TABLE1
 
 BATCH = 32
 PAPER = PROFILES["paper"]

@@ -16,7 +16,7 @@ from peak import measurable, peak_memory
 from report import report
 from steps import LAPTOP_SCALE, PLAIN, laptop_step
 
-from seran_lib.lab.profiles import TABLE1
+from seran_lib.train.profiles import TABLE1
 
 SIZE, IMAGES = 224, 320
 

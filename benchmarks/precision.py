@@ -12,7 +12,7 @@ import torch
 from report import report
 from steps import CPU, LAPTOP, LAPTOP_SCALE, laptop_step, medians
 
-from seran_lib.lab.evaluate import precision
+from seran_lib.train.evaluate import precision
 
 CONTEXTS = {
     "bf16": partial(torch.autocast, "cpu", torch.bfloat16),

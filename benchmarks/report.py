@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from seran_lib.lab import ledger
-from seran_lib.lab.checkpoint import write_atomically
-from seran_lib.lab.profiles import device_name
+from seran_lib.files import write_atomically
+from seran_lib.train import ledger
+from seran_lib.train.profiles import device_name
 
 FOLDER = Path(os.environ.get("SERAN_BENCHMARKS") or Path(__file__).parent)
 RESULTS, GROWTH = "results.csv", "growth.csv"

@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from seran_lib.lab.evaluate import autocast
-from seran_lib.lab.profiles import PROFILES, resolve
-from seran_lib.lab.train import build_model
 from seran_lib.nets import create_model
+from seran_lib.train.evaluate import autocast
+from seran_lib.train.learner import build_model
+from seran_lib.train.profiles import PROFILES, resolve
 
 CPU = torch.device("cpu")
 CLASSES = 123  # the paper's species

@@ -49,14 +49,14 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
+from seran_lib.analysis import tables
+from seran_lib.book.environment import check_environment
+from seran_lib.book.notebook import chapters, finish, profiles, show_table
+from seran_lib.book.plots.style import save_pictures, show_pictures, use_book_style
 from seran_lib.data.augment import plain_view
-from seran_lib.data.drawn import draw_insect, make_species
-from seran_lib.lab import report
-from seran_lib.lab.environment import check_environment
-from seran_lib.lab.figures import save_pictures, show_pictures, use_book_style
-from seran_lib.lab.notebook import chapters, finish, profiles, show_table
-from seran_lib.lab.profiles import TABLE1, TABLE2, resolve
+from seran_lib.demo.dataset import draw_insect, make_species
 from seran_lib.nets import create_model, describe
+from seran_lib.train.profiles import TABLE1, TABLE2, resolve
 
 use_book_style()
 
@@ -151,8 +151,8 @@ show_table(chapters())
 # rows: it shows that things work, not how well.
 
 # %%
-for name in report.sets("laptop"):
-    show_table(report.error_table("laptop", name, (*TABLE1, *TABLE2)).rename_axis(name))
+for name in tables.sets("laptop"):
+    show_table(tables.error_table("laptop", name, (*TABLE1, *TABLE2)).rename_axis(name))
 
 # %% [markdown]
 # ## What we saw

@@ -65,22 +65,25 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from seran_lib import paper
-from seran_lib.data import ala, collect, download, fetch, licences
-from seran_lib.data.http import polite_session
-from seran_lib.data.manifest import DataError, read_manifest
-from seran_lib.lab import survey
-from seran_lib.lab.figures import save, use_book_style
-from seran_lib.lab.notebook import finish, show_source, show_table
-from seran_lib.paths import ALA, ROOT, RUNS
+from seran_lib import paths, sources
+from seran_lib.book.notebook import finish, show_source, show_table
+from seran_lib.book.plots import collection as survey
+from seran_lib.book.plots.style import save, use_book_style
+from seran_lib.collect import download, fetch, licences
+from seran_lib.collect.ala import client
+from seran_lib.collect.http import polite_session
+from seran_lib.data.manifest import read_manifest
+from seran_lib.errors import DataError
+from seran_lib.paper import facts
+from seran_lib.paths import ALA, ROOT
 
 use_book_style()
-fact = {name: entry.value for name, entry in paper.FACTS.items()}
+fact = {name: entry.value for name, entry in facts.FACTS.items()}
 live = data == ALA
-source = collect.source_for(data)
-folder = Path(out) if out else collect.folder_of(source)
+source = sources.source_for(data)
+folder = Path(out) if out else sources.folder_of(source)
 if not live:  # the demo is collected anew each time; what was decided about it in chapter 2 stays
-    collect.clear_demo(folder)
+    sources.clear_demo(folder)
 
 # %% [markdown]
 # ## 1.1 What the paper did
@@ -89,7 +92,7 @@ if not live:  # the demo is collected anew each time; what was decided about it 
 
 # %%
 steps = ["species_with_images", "species_downloaded", "images_downloaded", "images_kept", "species_kept"]
-show_table(pd.DataFrame({name: {"paper": fact[name], "what": paper.FACTS[name].note} for name in steps}).T)
+show_table(pd.DataFrame({name: {"paper": fact[name], "what": facts.FACTS[name].note} for name in steps}).T)
 
 # %% [markdown]
 # The atlas does not keep photographs by species. It keeps *occurrences*: somebody saw, or collected, an organism at a
@@ -101,9 +104,9 @@ show_table(pd.DataFrame({name: {"paper": fact[name], "what": paper.FACTS[name].n
 
 # %%
 opened = contextlib.ExitStack()
-service = opened.enter_context(collect.service(source))
+service = opened.enter_context(sources.service(source))
 atlas = service.atlas(folder)
-query = ala.Query(taxon="Insecta")
+query = client.Query(taxon="Insecta")
 atlas.terms(query)
 
 # %% [markdown]
@@ -148,14 +151,14 @@ if service.demo:
 
 # %%
 if live and (folder / "plan.csv").exists():  # a plan that you made stays, with its own taxon, region and licences
-    plan = ala.read_plan(folder)
+    plan = client.read_plan(folder)
 else:
-    plan = ala.collect_plan(atlas, query, folder, species=fact["species_downloaded"])
+    plan = client.collect_plan(atlas, query, folder, species=fact["species_downloaded"])
 plan.summary()
 
 # %%
 print(
-    f"{plan.seconds(collect.POLITE) / 3600:.2f} h at {collect.POLITE:g} pictures a second, the pace for the live atlas"
+    f"{plan.seconds(sources.POLITE) / 3600:.2f} h at {sources.POLITE:g} pictures a second, the pace for the live atlas"
 )
 
 # %% [markdown]
@@ -176,10 +179,10 @@ pd.DataFrame(table.iloc[0]).rename(columns={0: "first row"})
 # `as_of` asks for the atlas as it was on a day. It is worth having, but it is no time machine:
 
 # %%
-display(Markdown(f"> {ala.AS_OF_STATEMENT}"))
+display(Markdown(f"> {client.AS_OF_STATEMENT}"))
 
 # %%
-as_of = ala.Query(taxon="Insecta", as_of=datetime.date(2018, 10, 31))
+as_of = client.Query(taxon="Insecta", as_of=datetime.date(2018, 10, 31))
 then = atlas.species(as_of)
 pd.DataFrame(
     {"species": [len(found), len(then)], "records": [sum(s.records for s in found), sum(s.records for s in then)]},
@@ -252,7 +255,7 @@ def fetch_and_kill(target: Path, pictures: float) -> int:
 
 
 if service.demo:
-    killed = copy_plan(RUNS / "killed")
+    killed = copy_plan(paths.runs() / "killed")
     ends = [fetch_and_kill(killed, pictures) for pictures in (40, 120, 200, float("inf"))]
     print("exits:", ends)
     print("the two sets are the same, byte for byte:", contents(killed) == contents(folder))
@@ -272,7 +275,7 @@ if service.demo:
 collected = read_manifest(folder)[:6]
 six = table[table["image_id"].isin(collected["image_id"])]
 originals = {file: (folder / file).read_bytes() for file in collected["file"]}
-trial = RUNS / "trial"
+trial = paths.runs() / "trial"
 
 
 def attempt() -> str:

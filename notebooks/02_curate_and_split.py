@@ -54,31 +54,35 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from seran_lib import paper
-from seran_lib.data import ala, collect, leaks, review
-from seran_lib.data.demo_atlas import DemoAtlas
+from seran_lib import paths, sources
+from seran_lib.analysis import stats
+from seran_lib.book.notebook import finish, show_table
+from seran_lib.book.plots import collection
+from seran_lib.book.plots.style import COLOURS, save, save_pictures, show_pictures, use_book_style
+from seran_lib.collect.ala import client
+from seran_lib.curate import leaks
+from seran_lib.curate import replay as review
+from seran_lib.curate.board import ReviewBoard
+from seran_lib.curate.proposals import KINDS, clusters, propose
+from seran_lib.curate.replay import curate, replay
+from seran_lib.curate.sheets import has_insect
 from seran_lib.data.manifest import read_manifest, select
-from seran_lib.data.proposals import KINDS, clusters, propose
-from seran_lib.data.review import curate, replay
-from seran_lib.data.score import score_crops, score_proposals
-from seran_lib.data.sheets import has_insect
 from seran_lib.data.split import split_by_species
-from seran_lib.lab import stats, survey
-from seran_lib.lab.board import ReviewBoard
-from seran_lib.lab.figures import COLOURS, save, save_pictures, show_pictures, use_book_style
-from seran_lib.lab.notebook import finish, show_table
-from seran_lib.lab.profiles import PROFILES
-from seran_lib.paths import ALA, RESULTS, RUNS
+from seran_lib.demo.atlas.server import DemoAtlas
+from seran_lib.demo.score import score_crops, score_proposals
+from seran_lib.paper import facts
+from seran_lib.paths import ALA
+from seran_lib.train.profiles import PROFILES
 
 use_book_style()
-fact = {name: entry.value for name, entry in paper.FACTS.items()}
+fact = {name: entry.value for name, entry in facts.FACTS.items()}
 demo = not data
 if demo:
-    folder = collect.folder_of("demo")
+    folder = sources.folder_of("demo")
     if not (folder / "manifest.csv").exists():
-        collect.collect("demo", ala.Query(), species=fact["species_downloaded"])
+        sources.collect("demo", client.Query(), species=fact["species_downloaded"])
 else:
-    folder = collect.folder_of(ALA) if data == ALA else Path(data)
+    folder = sources.folder_of(ALA) if data == ALA else Path(data)
 manifest = read_manifest(folder)
 print(f"{len(manifest):,} images of {manifest['label'].nunique()} species")
 
@@ -89,7 +93,7 @@ print(f"{len(manifest):,} images of {manifest['label'].nunique()} species")
 
 # %%
 min_images = PROFILES[profile].min_images
-figure = survey.plot_imbalance(manifest, min_images)
+figure = collection.plot_imbalance(manifest, min_images)
 if demo:
     save(figure, "fig02_imbalance")
 plt.show()
@@ -116,14 +120,14 @@ dropped = proposals[proposals["proposal"] == "drop"].groupby(kind, sort=False).h
 captions = kind[dropped.index].tolist()
 if len(dropped):
     pictures = [folder / files[i] for i in dropped["image_id"]]
-    show_pictures(survey.picture_rows({"drop?": (pictures, captions)}, columns=len(dropped)))
+    show_pictures(collection.picture_rows({"drop?": (pictures, captions)}, columns=len(dropped)))
 
 # %%
 sheets = proposals[proposals["proposal"] == "crop"].head(6)
 if len(sheets):
     figure, axes = plt.subplots(1, 6, figsize=(9, 1.6))
     for axis, row in zip(axes, sheets.itertuples(), strict=False):
-        survey.show_crop(axis, folder / files[row.image_id], row.crop)
+        collection.show_crop(axis, folder / files[row.image_id], row.crop)
     if demo:
         save_pictures(figure, "fig02_crops")
     show_pictures(figure)
@@ -156,7 +160,7 @@ if demo:
 # picture, so that you can judge our judgement. Whether a wing was cut is not recorded there.
 
 # %%
-judged = pd.read_csv(RESULTS / "heliconius_crops.csv")
+judged = pd.read_csv(paths.results() / "heliconius_crops.csv")
 show_table(judged["verdict"].value_counts().rename("pictures").to_frame())
 with_furniture = judged[judged["verdict"] != "nothing to leave out"]
 out_of_it = int((with_furniture["verdict"] == "out").sum())
@@ -205,7 +209,7 @@ decisions.frame["decision"].value_counts().rename("decisions").to_frame()
 display(Markdown("> " + "\n> ".join(review.__doc__.strip().splitlines())))
 
 # %%
-beside = folder if demo or data == ALA else RUNS / folder.name  # a folder that is not ours stays as it is
+beside = folder if demo or data == ALA else paths.runs() / folder.name  # a folder that is not ours stays as it is
 target = Path(out or f"{beside}-curated")
 if data == ALA and (target / "manifest.csv").exists():  # networks may have been trained on it
     print(f"{target.name} is there already, and stays: delete it to have it made anew")
@@ -261,7 +265,7 @@ audits = {name: leaks.audit(found, split) for name, split in splits.items()}
 pd.concat({name: table["leaked"] for name, table in audits.items()}, axis=1)
 
 # %%
-figure = survey.plot_leaks(audits)
+figure = collection.plot_leaks(audits)
 if demo:
     save(figure, "fig02_leaks")
 plt.show()
@@ -280,7 +284,7 @@ pd.DataFrame({name: split.value_counts() for name, split in splits.items()}).T[[
 # when this chapter runs with `data` and a profile other than `smoke`):
 
 # %%
-ledger = RESULTS / "leaks.csv"
+ledger = paths.results() / "leaks.csv"
 if data and profile != "smoke":
     leaks.record(ledger, Path(data).resolve().name, audits)
 kept = pd.read_csv(ledger)
@@ -294,7 +298,7 @@ kept.pivot(index=["data", "link"], columns="split", values="leaked of test")
 # and backgrounds. Drawn from what is loaded:
 
 # %%
-figure = survey.figure1(target, clean, has_insect)
+figure = collection.figure1(target, clean, has_insect)
 if demo:
     save_pictures(figure, "fig02_figure1")
 show_pictures(figure)

@@ -56,13 +56,13 @@ import torch
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
-from seran_lib import paper
-from seran_lib.lab import stats
-from seran_lib.lab.figures import COLOURS, SQUARE, TALL, WIDE, save, use_book_style
-from seran_lib.lab.notebook import finish, show_source, show_table
+from seran_lib.analysis import stats
+from seran_lib.book.notebook import finish, show_source, show_table
+from seran_lib.book.plots.style import COLOURS, SQUARE, TALL, WIDE, save, use_book_style
+from seran_lib.paper import facts
 
 use_book_style()
-fact = {name: entry.value for name, entry in paper.FACTS.items()}
+fact = {name: entry.value for name, entry in facts.FACTS.items()}
 
 # %% [markdown]
 # ## 3.1 What the paper states
@@ -71,13 +71,13 @@ fact = {name: entry.value for name, entry in paper.FACTS.items()}
 # typed twice.
 
 # %%
-show_table(pd.DataFrame([vars(entry) for entry in paper.FACTS.values()], index=paper.FACTS.keys()))
+show_table(pd.DataFrame([vars(entry) for entry in facts.FACTS.values()], index=facts.FACTS.keys()))
 
 # %%
-paper.table1()
+facts.table1()
 
 # %%
-paper.table2()
+facts.table2()
 
 # %% [markdown]
 # SENet-154 is not in the printed Table 1. Its two rates stand in the text, and the text does not say on which set they
@@ -93,7 +93,7 @@ columns = ["valid_top1", "valid_top5"]
 removed = fact["images_downloaded"] - fact["images_kept"]
 lost = fact["species_downloaded"] - fact["species_kept"]
 print(f"{' + '.join(map(str, parts))} = {sum(parts)}; kept images: {fact['images_kept']}")
-print("shared rows agree:", paper.table1().loc[shared, columns].equals(paper.table2().loc[shared, columns]))
+print("shared rows agree:", facts.table1().loc[shared, columns].equals(facts.table2().loc[shared, columns]))
 print(
     f"images removed: {removed}; species lost: {lost}; mean per kept species: {sum(parts) / fact['species_kept']:.0f}"
 )
@@ -110,8 +110,8 @@ print(
 # Section 4.2 names three differences between models. Subtract the rows that each sentence names.
 
 # %% tags=["nbval-check-output"]
-tables = {1: paper.table1(), 2: paper.table2()}
-for claim in paper.CLAIMS:
+tables = {1: facts.table1(), 2: facts.table2()}
+for claim in facts.CLAIMS:
     pair = [f"{claim.part}_top1", f"{claim.part}_top5"]
     gap = tables[claim.table].loc[claim.worse, pair] - tables[claim.table].loc[claim.better, pair]
     same = np.allclose(gap.astype(float), [claim.top1, claim.top5], atol=0.005)
@@ -122,8 +122,8 @@ for claim in paper.CLAIMS:
 # SE *is* the one with attention only. Which two rows of Table 2 lie 3.59 and 0.98 points apart?
 
 # %% tags=["nbval-check-output"]
-odd = paper.CLAIMS[2]
-rates = paper.table2()[columns]
+odd = facts.CLAIMS[2]
+rates = facts.table2()[columns]
 for worse, better in permutations(rates.index, 2):
     gap = rates.loc[worse] - rates.loc[better]
     if np.allclose(gap, [odd.top1, odd.top5], atol=0.005):
@@ -199,8 +199,8 @@ save(fig, "fig03_split_rules")
 show_source(stats.possible_counts)
 
 # %%
-table = paper.table1()
-ablations = paper.table2().drop(index=shared)
+table = facts.table1()
+ablations = facts.table2().drop(index=shared)
 test_rates = table[["test_top1", "test_top5"]].to_numpy().ravel().tolist()
 valid_rates = pd.concat([table, ablations])[columns].dropna().to_numpy().ravel().tolist()
 misses = {
@@ -406,7 +406,7 @@ for model, row in printed.iterrows():
 # The ablations are measured on validation images only, the same images that may have guided the choice of the model.
 
 # %%
-ablated = (paper.table2()[columns] * n_valid / 100).round().astype(int)
+ablated = (facts.table2()[columns] * n_valid / 100).round().astype(int)
 for top in columns:
     print(f"{top}: {(all_pairs(ablated[top], n_valid).holm < 0.05).sum()} of 10 pairs resolved")
 all_pairs(ablated["valid_top1"], n_valid).round(3)
@@ -443,14 +443,14 @@ for classes in (fact["species_kept"], 1000):
 # ## 3.10 What the paper does not say
 
 # %%
-show_table(pd.DataFrame(paper.NOT_STATED, columns=["left open", "what there is"]).set_index("left open"))
+show_table(pd.DataFrame(facts.NOT_STATED, columns=["left open", "what there is"]).set_index("left open"))
 
 # %% [markdown]
 # Each of these is a choice that we have to make. `DEVIATIONS.md` records what was chosen and why. And this is what
 # did not add up when read closely:
 
 # %%
-show_table(pd.DataFrame([vars(oddity) for oddity in paper.ODDITIES]).set_index("section"))
+show_table(pd.DataFrame([vars(oddity) for oddity in facts.ODDITIES]).set_index("section"))
 
 # %% [markdown]
 # ## What we saw

@@ -54,15 +54,15 @@ from timm.models.resnet import Bottleneck as PostActivation
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from seran_lib.lab.dataset import open_dataset
-from seran_lib.lab.figures import COLOURS, WIDE, save, use_book_style
-from seran_lib.lab.notebook import finish, show_source
-from seran_lib.lab.profiles import resolve
+from seran_lib.book.notebook import finish, show_source
+from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
 from seran_lib.nets import create_model
 from seran_lib.nets.blocks import Bottleneck, SEBottleneck, SqueezeExcitation
 from seran_lib.nets.describe import count_parameters
 from seran_lib.nets.models import LAYOUTS
 from seran_lib.nets.network import STAGE_CHANNELS
+from seran_lib.train.dataset import open_dataset
+from seran_lib.train.profiles import resolve
 
 use_book_style()
 settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)

@@ -52,18 +52,18 @@ import torch
 from matplotlib import pyplot as plt
 from torch.nn import functional as F
 
-from seran_lib import paper
+from seran_lib.book.notebook import finish, show_source, show_table
+from seran_lib.book.plots.diagrams import draw_wirings
+from seran_lib.book.plots.style import COLOURS, WIDE, save, save_pictures, show_pictures, use_book_style
 from seran_lib.data.augment import plain_view
-from seran_lib.data.drawn import draw_insect, make_species
-from seran_lib.lab.diagrams import draw_wirings
-from seran_lib.lab.figures import COLOURS, WIDE, save, save_pictures, show_pictures, use_book_style
-from seran_lib.lab.notebook import finish, show_source, show_table
-from seran_lib.lab.profiles import resolve
+from seran_lib.demo.dataset import draw_insect, make_species
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.attention import AttentionModule, MaskBranch, upsample
 from seran_lib.nets.blocks import Bottleneck, make_pool
 from seran_lib.nets.describe import count_parameters
 from seran_lib.nets.models import LAYOUTS
+from seran_lib.paper import facts
+from seran_lib.train.profiles import resolve
 
 use_book_style()
 settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
@@ -299,7 +299,7 @@ pd.Series(apart, name="relative difference").to_frame()
 # Table 2 compares the two poolings "in the overall model and attention modules".
 
 # %% tags=["nbval-check-output"]
-rates = paper.table2()["valid_top1"]
+rates = facts.table2()["valid_top1"]
 gap = rates["seran_d_avg_pool"] - rates["seran_d"]
 print(f"validation error, maximum {rates['seran_d']} %, average {rates['seran_d_avg_pool']} %: {gap:.2f} points")
 

@@ -50,16 +50,17 @@ import torch
 from matplotlib import pyplot as plt
 from torch import nn
 
-from seran_lib.lab.diagrams import draw_network
-from seran_lib.lab.figures import COLOURS, WIDE, save, use_book_style
-from seran_lib.lab.notebook import finish, show_source, show_table
-from seran_lib.lab.profiles import resolve
-from seran_lib.nets import create_model, describe, reconstruct
+from seran_lib.book.notebook import finish, show_source, show_table
+from seran_lib.book.plots.diagrams import draw_network
+from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
+from seran_lib.nets import create_model, describe
 from seran_lib.nets.attention import AttentionModule
 from seran_lib.nets.blocks import Bottleneck, SEBottleneck
 from seran_lib.nets.describe import count_parameters
 from seran_lib.nets.models import LAYOUTS, SERAN, SERAN_D
 from seran_lib.nets.network import StagedNetwork
+from seran_lib.paper import reconstruct
+from seran_lib.train.profiles import resolve
 
 use_book_style()
 torch.manual_seed(seed)

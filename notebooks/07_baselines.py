@@ -50,15 +50,15 @@ from matplotlib import pyplot as plt
 from timm.layers import SEModule
 from torch import nn
 
-from seran_lib import paper
-from seran_lib.lab.cost import RTX3090_IMAGES_PER_SECOND, gpu_hours
-from seran_lib.lab.figures import COLOURS, WIDE, save, use_book_style
-from seran_lib.lab.notebook import finish, show_source, show_table
-from seran_lib.lab.profiles import PROFILES, TABLE1, resolve
+from seran_lib.book.notebook import finish, show_source, show_table
+from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
 from seran_lib.nets import create_model, describe, list_models
 from seran_lib.nets.baselines import create_baseline
 from seran_lib.nets.blocks import SqueezeExcitation
 from seran_lib.nets.describe import count_parameters
+from seran_lib.paper import facts
+from seran_lib.train.cost import RTX3090_IMAGES_PER_SECOND, gpu_hours
+from seran_lib.train.profiles import PROFILES, TABLE1, resolve
 
 use_book_style()
 torch.manual_seed(seed)
@@ -211,7 +211,7 @@ show_table(pd.DataFrame.from_dict(rows, orient="index").rename_axis("hidden unit
 # and no card is taken to be quicker than that. So the fastest cards below are equally fast for most networks.
 
 # %%
-images = paper.FACTS["train_images"].value
+images = facts.FACTS["train_images"].value
 hours = pd.DataFrame([gpu_hours(name, images, PROFILES["paper"].epochs) for name in TABLE1])
 hours.loc["all"] = hours.sum()
 hours.round(1).rename_axis("hours")

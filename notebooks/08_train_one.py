@@ -48,23 +48,25 @@ model: str = "seran_d"  # any name of seran_lib.nets.list_models()
 wiring: str = "paper"  # paper | port, see chapter 05
 init: str = ""  # plain | zero, how residual branches start; empty means as the profile
 lr: float = 0.0  # highest learning rate; zero means the recipe's or the profile's
-recipe: str = "paper"  # any name of seran_lib.lab.recipes.RECIPES, see chapter 12
+recipe: str = "paper"  # any name of seran_lib.train.recipes.RECIPES, see chapter 12
 images_per_class: int = 0  # most training images of a species; zero means all of them
 
 # %%
 import pandas as pd
 from matplotlib import pyplot as plt
 
+from seran_lib.analysis import stats
+from seran_lib.book.notebook import finish, show_source, show_table
+from seran_lib.book.plots import training
+from seran_lib.book.plots.style import COLOURS, WIDE, show_pictures, use_book_style
 from seran_lib.data.augment import augment
-from seran_lib.lab import plots, stats, train
-from seran_lib.lab.cost import settings_table
-from seran_lib.lab.dataset import open_dataset
-from seran_lib.lab.evaluate import read_predictions
-from seran_lib.lab.experiment import curve_path, predictions_path, run
-from seran_lib.lab.figures import COLOURS, WIDE, show_pictures, use_book_style
-from seran_lib.lab.memory import Fit
-from seran_lib.lab.notebook import finish, show_source, show_table
-from seran_lib.lab.profiles import pick_device, resolve
+from seran_lib.train import learner
+from seran_lib.train.cost import settings_table
+from seran_lib.train.dataset import open_dataset
+from seran_lib.train.evaluate import read_predictions
+from seran_lib.train.memory import Fit
+from seran_lib.train.profiles import pick_device, resolve
+from seran_lib.train.run import curve_path, predictions_path, run
 
 use_book_style()
 
@@ -107,7 +109,7 @@ show_table(settings_table(settings, dataset.epoch))
 pd.Series({part: dataset.count(part) for part in ("train", "valid", "test")}, name="images").to_frame()
 
 # %%
-plots.plot_split(dataset)
+training.plot_split(dataset)
 plt.show()
 
 # %% [markdown]
@@ -123,7 +125,7 @@ show_source(augment)
 # %%
 loaders = dataset.loaders(settings, pick_device())
 images, targets = next(iter(loaders.train))
-show_pictures(plots.picture_grid(images[:12], [dataset.classes[target] for target in targets[:12]]))
+show_pictures(training.picture_grid(images[:12], [dataset.classes[target] for target in targets[:12]]))
 
 # %% [markdown]
 # The order of the images and every random number of the augmentation follow from (seed, epoch, image). So an epoch
@@ -132,7 +134,7 @@ show_pictures(plots.picture_grid(images[:12], [dataset.classes[target] for targe
 
 # %%
 images, targets = next(iter(loaders.valid))
-show_pictures(plots.picture_grid(images[:6], [dataset.classes[target] for target in targets[:6]]))
+show_pictures(training.picture_grid(images[:6], [dataset.classes[target] for target in targets[:6]]))
 
 # %% [markdown]
 # ## The schedule
@@ -142,7 +144,7 @@ show_pictures(plots.picture_grid(images[:6], [dataset.classes[target] for target
 
 # %%
 progress = [step / 200 for step in range(201)]
-cycle = train.schedule(settings.lr)
+cycle = learner.schedule(settings.lr)
 figure, (left, right) = plt.subplots(1, 2, figsize=WIDE)
 left.plot([settings.epochs * p for p in progress], [cycle["lr"](p) for p in progress], color=COLOURS["ours"])
 left.set(title="Learning rate", xlabel="epoch")
@@ -167,7 +169,7 @@ show_source(Fit)
 row = run(settings, dataset)
 
 # %%
-plots.plot_curves(pd.read_csv(curve_path(settings)))
+training.plot_curves(pd.read_csv(curve_path(settings)))
 plt.show()
 
 # %% [markdown]
@@ -199,7 +201,7 @@ pd.Series({name: round(row[name], 2) for name in measures}, name=row["model"]).t
 
 # %%
 predictions = read_predictions(predictions_path(settings))
-plots.plot_confusions(predictions)
+training.plot_confusions(predictions)
 plt.show()
 
 # %% [markdown]
@@ -211,7 +213,7 @@ order = pd.Index(dataset.manifest["image_id"][dataset.parts == "test"]).get_inde
 test_images = [image for batch, _ in loaders[2] for image in batch] if len(wrong) else []
 titles = [f"{label}, not {predicted}" for label, predicted in zip(wrong["label"], wrong["predicted"], strict=True)]
 if len(wrong):
-    show_pictures(plots.picture_grid([test_images[k] for k in order], titles))
+    show_pictures(training.picture_grid([test_images[k] for k in order], titles))
 
 # %% [markdown]
 # ## What we saw
@@ -219,7 +221,7 @@ if len(wrong):
 # - One function call, `run(settings, dataset)`, goes from random weights to a ledger row, and the row says with what
 #   code, data, settings and device.
 # - The state of a run is kept after every epoch and every ten minutes within one. This chapter interrupts nothing;
-#   `tests/lab/test_batch.py` does, at random moments.
+#   `tests/book/test_batch.py` does, at random moments.
 # - In `smoke` the numbers only show that everything works. They are kept out of the results ledger for that reason.
 #
 # ## Where we differ from the paper

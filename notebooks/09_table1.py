@@ -52,14 +52,15 @@ from IPython.display import Markdown
 from matplotlib import pyplot as plt
 from scipy.stats import t as student
 
-from seran_lib.lab import claims, grid, protocol, report, report_figures, stats, verdicts
-from seran_lib.lab.evidence import command
-from seran_lib.lab.figures import save, use_book_style
-from seran_lib.lab.notebook import finish, show_source, show_table
-from seran_lib.lab.profiles import FULL
+from seran_lib.analysis import claims, grid, protocol, stats, tables, verdicts
+from seran_lib.book.notebook import finish, show_source, show_table
+from seran_lib.book.plots import ledger
+from seran_lib.book.plots.style import save, use_book_style
+from seran_lib.train.evidence import command
+from seran_lib.train.profiles import FULL
 
 use_book_style()
-shown = report.shown_profile(profile)
+shown = tables.shown_profile(profile)
 print(f"profile {profile}: showing the runs of {shown}")
 
 # %% [markdown]
@@ -96,7 +97,7 @@ show_table(grid.state(shown).set_index("study"))
 # ## 9.3 Table 1, theirs and ours
 
 # %%
-figure = report_figures.errors(shown)
+figure = ledger.errors(shown)
 save(figure, "fig09_errors")
 plt.show()
 
@@ -108,8 +109,8 @@ plt.show()
 # of a quarter of the width here. What can be compared is not the error but the *ratio* of two errors.
 
 # %%
-for name in report.sets(shown):
-    show_table(report.error_table(shown, name, protocol.TABLE1).rename_axis(name))
+for name in tables.sets(shown):
+    show_table(tables.error_table(shown, name, protocol.TABLE1).rename_axis(name))
 
 # %% [markdown]
 # ## 9.4 The claims, as ratios
@@ -122,7 +123,7 @@ for name in report.sets(shown):
 show_source(stats.BlockDesign)
 
 # %%
-figure = report_figures.forest_table1(shown)
+figure = ledger.forest_table1(shown)
 save(figure, "fig09_forest")
 plt.show()
 
@@ -147,7 +148,7 @@ show_table(verdict[verdict["claim"].isin(["T1", "C3", "C4"])].set_index("claim")
 # Bengio (2003), which errs on the side of caution, would make them longer by these factors:
 
 # %%
-for name, runs in report.sets(shown).items():
+for name, runs in tables.sets(shown).items():
     share = runs["test"].iloc[0] / runs["train"].iloc[0]
     print(f"{name}: {(1 + 3 * share) ** 0.5:.2f} with three seeds, {(1 + 5 * share) ** 0.5:.2f} with five")
 
@@ -163,15 +164,15 @@ for name, runs in report.sets(shown).items():
 show_source(stats.mcnemar)
 
 # %%
-for name in report.sets(shown):
-    show_table(report.single_runs(shown, name, report.TABLE1_CONTRASTS).rename_axis(name))
+for name in tables.sets(shown):
+    show_table(tables.single_runs(shown, name, tables.TABLE1_CONTRASTS).rename_axis(name))
 
 # %% [markdown]
 # Where the signs of a row change from seed to seed, one run decides nothing. How much of that is the choice of test
 # images, and how much is training?
 
 # %%
-figure = report_figures.noise(shown)
+figure = ledger.noise(shown)
 save(figure, "fig09_noise")
 plt.show()
 
@@ -184,7 +185,7 @@ plt.show()
 # The pooled noise tells how many seeds would be needed:
 
 # %%
-show_table(report.seeds_needed(shown))
+show_table(tables.seeds_needed(shown))
 
 # %% [markdown]
 # The columns give the smallest ratio between two networks that so many seeds of *all* these networks find in four of
@@ -195,7 +196,7 @@ show_table(report.seeds_needed(shown))
 # the last bit. On another processor, or in another precision, additions are rounded otherwise:
 
 # %%
-show_table(report.repeats(shown))
+show_table(tables.repeats(shown))
 
 # %% [markdown]
 # The same seed twice is not the same network twice: many test images are answered otherwise, and the error moves,
@@ -210,7 +211,7 @@ show_table(report.repeats(shown))
 # need be.)
 
 # %%
-show_table(report.paper_with_noise(shown, report.TABLE1_CONTRASTS))
+show_table(tables.paper_with_noise(shown, tables.TABLE1_CONTRASTS))
 
 # %% [markdown]
 # This is a thought experiment. We would expect large networks that are trained to the end to move less from seed to
@@ -226,7 +227,7 @@ show_table(report.paper_with_noise(shown, report.TABLE1_CONTRASTS))
 # without a dot was not run. A dot is a run, and the lines go through the means: of one seed, or of three or more.
 
 # %%
-figure = report_figures.learning(shown)
+figure = ledger.learning(shown)
 save(figure, "fig09_learning")
 plt.show()
 
@@ -263,7 +264,7 @@ for study, (axis, points) in curves.items():
 # Each one's own is chosen by validation images of seed 0, once it has been run with all of them.
 
 # %%
-figure = report_figures.rates(shown)
+figure = ledger.rates(shown)
 save(figure, "fig09_rates")
 plt.show()
 
@@ -273,7 +274,7 @@ plt.show()
 # beside them the test errors of this seed at the rate of the tables and at the chosen one.
 
 # %%
-show_table(report.rates(shown))
+show_table(tables.rates(shown))
 
 # %% [markdown]
 # Every network has its lowest validation error at a higher rate than that of the tables, and most at the highest of the
@@ -281,7 +282,7 @@ show_table(report.rates(shown))
 # at their own rates, over all seeds, against the rate that all share in the tables:
 
 # %%
-show_table(report.beside_usual(shown, "tuned"))
+show_table(tables.beside_usual(shown, "tuned"))
 
 # %% [markdown]
 # The shared rate was no favour to SERAN-D, and even less to SERAN. At their own both err several times less, and so do
@@ -291,14 +292,14 @@ show_table(report.beside_usual(shown, "tuned"))
 # them by the same rule; they stand beside the verdicts of 9.4 and replace none.
 
 # %%
-figure = report_figures.forest_own_rates(shown)
+figure = ledger.forest_own_rates(shown)
 save(figure, "fig09_own_rates")
 plt.show()
 
 # %%
-trained = report.conditions(shown, report.TABLE1_CONTRASTS, report.SHARED_AND_OWN)
-show_table(report.condition_table(trained))
-show_table(report.own_noise(trained))
+trained = tables.conditions(shown, tables.TABLE1_CONTRASTS, tables.SHARED_AND_OWN)
+show_table(tables.condition_table(trained))
+show_table(tables.own_noise(trained))
 
 # %%
 own = verdicts.study_rows("tuned", shown, protocol.PINNED)
@@ -327,13 +328,13 @@ if len(own):
 # chosen on these insects can be carried over: to the networks of C1 and C5, in one seed, which decides no claim.
 
 # %%
-show_table(report.beside_usual(shown, "carried"))
+show_table(tables.beside_usual(shown, "carried"))
 
 # %% [markdown]
 # And what a reader of these runs alone would have said, by McNemar's test as in 9.5:
 
 # %%
-show_table(report.single_runs(shown, protocol.BOTH[0], protocol.CONTRASTS, study="carried"))
+show_table(tables.single_runs(shown, protocol.BOTH[0], protocol.CONTRASTS, study="carried"))
 
 # %% [markdown]
 # The rate of the tables is far from the best in the field, too: each of the four errs less at the rate carried over to
@@ -345,13 +346,13 @@ show_table(report.single_runs(shown, protocol.BOTH[0], protocol.CONTRASTS, study
 # Residual branches that start at zero, as today's libraries do, against the plain start of 2019:
 
 # %%
-show_table(report.beside_usual(shown, "start"))
+show_table(tables.beside_usual(shown, "start"))
 
 # %% [markdown]
 # And the masks as the common ports wire them (chapter 5), against their inventors' network:
 
 # %%
-show_table(report.beside_usual(shown, "wiring"))
+show_table(tables.beside_usual(shown, "wiring"))
 
 # %% [markdown]
 # ## 9.7 What an error costs
@@ -360,7 +361,7 @@ show_table(report.beside_usual(shown, "wiring"))
 # and the two do not go together: an attention module computes much and weighs little.
 
 # %%
-figure = report_figures.cost(shown)
+figure = ledger.cost(shown)
 save(figure, "fig09_cost")
 plt.show()
 
@@ -374,14 +375,14 @@ plt.show()
 
 # %%
 for full in FULL:
-    if not report.sets(full):
+    if not tables.sets(full):
         print(f"profile {full}: {verdicts.NOT_RUN}")
-    for name, runs in report.sets(full).items():
-        show_table(report.error_table(full, name, list(runs["model"].unique())).rename_axis(f"profile {full}, {name}"))
-        show_table(report.single_runs(full, name, protocol.CONTRASTS).rename_axis("McNemar's test"))
+    for name, runs in tables.sets(full).items():
+        show_table(tables.error_table(full, name, list(runs["model"].unique())).rename_axis(f"profile {full}, {name}"))
+        show_table(tables.single_runs(full, name, protocol.CONTRASTS).rename_axis("McNemar's test"))
 
 # %%
-for ratios in report.full_networks(shown).values():
+for ratios in tables.full_networks(shown).values():
     show_table(ratios)
 
 # %% [markdown]
@@ -450,12 +451,12 @@ show_table(claims.summary(verdict))
 # either set, and what does that say of the noise of these two networks?
 
 # %% tags=["solution"]
-for name, runs in report.sets(shown).items():
+for name, runs in tables.sets(shown).items():
     pair = runs.pivot_table(index="seed", columns="model", values="wrong")
     if {"resnet101", "seran_d"} <= set(pair) and len(pair.dropna(subset=["resnet101", "seran_d"])) > 1:
         logs = np.log(pair["resnet101"] / pair["seran_d"]).dropna()
         half = student.ppf(0.975, len(logs) - 1) * logs.std() / len(logs) ** 0.5
-        own = report.interval(*np.exp([logs.mean(), logs.mean() - half, logs.mean() + half]))
+        own = tables.interval(*np.exp([logs.mean(), logs.mean() - half, logs.mean() + half]))
         print(f"{name}: {own} by their own seeds; by the noise of all networks see 9.4")
 
 # %%

@@ -53,15 +53,16 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from seran_lib.lab import claims, protocol, report, report_figures, result_plots, stats, verdicts
-from seran_lib.lab.evaluate import fit_temperature
-from seran_lib.lab.figures import save, use_book_style
-from seran_lib.lab.notebook import finish, show_source, show_table
+from seran_lib.analysis import claims, protocol, stats, tables, verdicts
+from seran_lib.book.notebook import finish, show_source, show_table
+from seran_lib.book.plots import ledger, results
+from seran_lib.book.plots.style import save, use_book_style
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.models import LAYOUTS
+from seran_lib.train.evaluate import fit_temperature
 
 use_book_style()
-shown = report.shown_profile(profile)
+shown = tables.shown_profile(profile)
 print(f"profile {profile}: showing the runs of {shown}")
 
 # %% [markdown]
@@ -77,7 +78,7 @@ variants = ["seran_d", "seran_d_avg_pool", "seran_d_no_se", "seran_d_no_attentio
 layouts = {}
 for model in variants:
     cost = describe(create_model(model, 123), 224)
-    layouts[result_plots.name(model)] = {
+    layouts[results.name(model)] = {
         "layout": " ".join(LAYOUTS[model]),
         "parameters": f"{cost.parameters / 1e6:.1f} M",
         "operations": f"{cost.gmacs:.1f} GMAC",
@@ -91,11 +92,11 @@ show_table(pd.DataFrame.from_dict(layouts, orient="index"))
 # rates.
 
 # %%
-for name in report.sets(shown):
-    show_table(report.error_table(shown, name, variants).rename_axis(name))
+for name in tables.sets(shown):
+    show_table(tables.error_table(shown, name, variants).rename_axis(name))
 
 # %%
-figure = report_figures.forest_table2(shown)
+figure = ledger.forest_table2(shown)
 save(figure, "fig10_forest")
 plt.show()
 
@@ -118,8 +119,8 @@ show_table(verdict[verdict["claim"].isin(["C1", "C2", "C3"])].set_index("claim")
 # correction over all contrasts of the protocol:
 
 # %%
-for name in report.sets(shown):
-    show_table(report.single_runs(shown, name, report.TABLE2_CONTRASTS).rename_axis(name))
+for name in tables.sets(shown):
+    show_table(tables.single_runs(shown, name, tables.TABLE2_CONTRASTS).rename_axis(name))
 
 # %% [markdown]
 # On the field photographs nothing that is taken from SERAN-D is missed at this scale. Without attention it errs less,
@@ -138,7 +139,7 @@ for name in report.sets(shown):
 # figure has not been run yet. A claim on networks should survive that.
 
 # %%
-figure = report_figures.forest_conditions(shown)
+figure = ledger.forest_conditions(shown)
 save(figure, "fig10_conditions")
 plt.show()
 
@@ -149,9 +150,9 @@ plt.show()
 # noise of their own two networks alone.
 
 # %%
-trained = report.conditions(shown)
-show_table(report.condition_table(trained))
-show_table(report.own_noise(trained))
+trained = tables.conditions(shown)
+show_table(tables.condition_table(trained))
+show_table(tables.own_noise(trained))
 
 # %% [markdown]
 # Two verdicts that differ are no proof that the ratios do: one may be told and the other not. That the training
@@ -159,7 +160,7 @@ show_table(report.own_noise(trained))
 # tables, with its interval, and p after Holm's correction over all cells of this table, run or not.
 
 # %%
-show_table(report.condition_changes(shown))
+show_table(tables.condition_changes(shown))
 
 # %% [markdown]
 # All five networks err less after a zero start, most of them several times less (9.6). SERAN-D and its two variants can
@@ -189,7 +190,7 @@ show_table(report.condition_changes(shown))
 # still falls. We train for 32 epochs and look.
 
 # %%
-figure = report_figures.losses(shown)
+figure = ledger.losses(shown)
 save(figure, "fig10_losses")
 plt.show()
 
@@ -209,7 +210,7 @@ show_table(verdicts.overfitting(verdicts.study_rows("long", shown, "heliconius")
 # percent, after 32 epochs and as in the tables:
 
 # %%
-show_table(report.beside_usual(shown, "long"))
+show_table(tables.beside_usual(shown, "long"))
 
 # %% [markdown]
 # ## 10.5 Look-alikes
@@ -224,7 +225,7 @@ groups = [[data_set, " · ".join(group)] for data_set, sets in protocol.LOOK_ALI
 show_table(pd.DataFrame(groups, columns=["data", "look-alikes"]).set_index("data"))
 
 # %%
-figure = report_figures.look_alikes(shown)
+figure = ledger.look_alikes(shown)
 save(figure, "fig10_look_alikes")
 plt.show()
 
@@ -242,7 +243,7 @@ show_table(verdict[verdict["claim"] == "C8"].set_index("claim"))
 # we expected: what looks alike to a naturalist and what looks alike to a network need not be the same.
 
 # %%
-for name, rows in report.sets(shown).items():
+for name, rows in tables.sets(shown).items():
     if (rows["model"] == "seran_d").any():
         show_table(verdicts.confusions(rows, "seran_d").head(8).set_index("one").rename_axis(f"{name}, one"))
 
@@ -255,7 +256,7 @@ for name, rows in report.sets(shown).items():
 # read the order of single dots, read how wide the cloud is.
 
 # %%
-figure = report_figures.species(shown)
+figure = ledger.species(shown)
 save(figure, "fig10_species")
 plt.show()
 
@@ -265,13 +266,13 @@ plt.show()
 # the last column, the standard deviation over seeds. Mean over seeds of the error and of its bounds, in percent:
 
 # %%
-for name, rows in report.sets(shown).items():
+for name, rows in tables.sets(shown).items():
     by_model = verdicts.macro_errors(rows[rows["model"].isin(variants)]).groupby("model")
     means = by_model[["macro", "low", "high"]].mean().assign(**{"sd over seeds": by_model["macro"].std()})
     means = (100 * means).map("{:.1f}".format)
     show_table(
         means.reindex([model for model in variants if model in means.index])
-        .rename(index=result_plots.name)
+        .rename(index=results.name)
         .rename_axis(name)
     )
 
@@ -280,8 +281,8 @@ for name, rows in report.sets(shown).items():
 # and of the errors within and outside the look-alikes of 10.5. None of these is a verdict.
 
 # %%
-for name in report.sets(shown):
-    table = report.ratios_by_count(shown, name, report.TABLE2_CONTRASTS)
+for name in tables.sets(shown):
+    table = tables.ratios_by_count(shown, name, tables.TABLE2_CONTRASTS)
     show_table(table.rename_axis(f"ratio of errors, {name}"))
 
 # %% [markdown]
@@ -300,7 +301,7 @@ for name in report.sets(shown):
 show_source(fit_temperature)
 
 # %%
-figure = report_figures.reliability(shown)
+figure = ledger.reliability(shown)
 save(figure, "fig10_reliability")
 plt.show()
 
@@ -312,14 +313,14 @@ plt.show()
 # after the temperature exact, and *at most* what it would then stay below in 97.5 of 100 studies.
 
 # %%
-for name, rows in report.sets(shown).items():
+for name, rows in tables.sets(shown).items():
     calibrated = verdicts.calibration(rows)
     runs = calibrated.groupby("model")
     table = runs[["temperature", "before", "after", "by chance"]].mean()
     spread = np.sqrt(runs["chance_sd"].apply(lambda sd: (sd**2).sum())) / runs.size()
     table["at most, by chance"] = table["by chance"] + 1.96 * spread
     table[["before", "after", "by chance", "at most, by chance"]] *= 100
-    show_table(table.round(2).rename(index=result_plots.name).rename_axis(name))
+    show_table(table.round(2).rename(index=results.name).rename_axis(name))
 
 # %% [markdown]
 # Temperatures below 1 say that networks trained so briefly are not sure enough. On the field photographs the
@@ -333,7 +334,7 @@ for name, rows in report.sets(shown).items():
 # classes, and the network must answer nevertheless. Is it less sure of them?
 
 # %%
-figure = report_figures.unknowns(shown)
+figure = ledger.unknowns(shown)
 save(figure, "fig10_unknowns")
 plt.show()
 
@@ -343,7 +344,7 @@ plt.show()
 # of the tables, after more epochs, and by the recipes of chapter 12.
 
 # %%
-separations = report.separations(shown)
+separations = tables.separations(shown)
 show_table(separations[separations["seeds"] >= protocol.SEEDS_NEEDED])
 
 # %% [markdown]
@@ -396,7 +397,7 @@ show_table(claims.summary(verdict))
 # and what is the error of SERAN-D on the rest, in each data set? Compare with the error of ResNet-101 on all images.
 
 # %% tags=["solution"]
-for name, rows in report.sets(shown).items():
+for name, rows in tables.sets(shown).items():
     for model, runs in rows.groupby("model")["run_id"]:
         if model in ("seran_d", "resnet101"):
             answers = [verdicts.predictions(run_id) for run_id in runs]

@@ -24,7 +24,7 @@
 # - the attention masks of every stage beside Grad-CAM, trained and untrained,
 # - their hits and misses against the true outline of the insect, with chance and two naive rivals,
 # - the error of the same network when the insect, the sheet, the label or the masks are taken away,
-# - a verdict on the paper's claim that attention "focuses on" the insect (claim C7 of `lab/protocol.py`).
+# - a verdict on the paper's claim that attention "focuses on" the insect (claim C7 of `analysis/protocol.py`).
 #
 # Time: about a minute in `smoke`, some minutes in `laptop`. Paper: sections 2 (cropping of labels), 3.2 and 3.3.
 
@@ -51,20 +51,25 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from seran_lib.data.manifest import DataError
-from seran_lib.lab import claims, erase, explain, localise, look_plots, report, stats
-from seran_lib.lab.dataset import open_dataset
-from seran_lib.lab.evidence import trained_network
-from seran_lib.lab.experiment import run
-from seran_lib.lab.figures import save, save_pictures, show_pictures, use_book_style
-from seran_lib.lab.look import look, random_network, read_looks
-from seran_lib.lab.look_edits import MASK_EDITS
-from seran_lib.lab.look_places import mask_maps
-from seran_lib.lab.look_subject import make_subject
-from seran_lib.lab.notebook import finish, show_source, show_table
-from seran_lib.lab.profiles import pick_device, resolve
-from seran_lib.lab.wings import find_regions
-from seran_lib.paths import RESULTS
+from seran_lib import paths
+from seran_lib.analysis import claims, stats
+from seran_lib.analysis import tables as report
+from seran_lib.book.notebook import finish, show_source, show_table
+from seran_lib.book.plots import looks
+from seran_lib.book.plots.style import save, save_pictures, show_pictures, use_book_style
+from seran_lib.errors import DataError
+from seran_lib.explain import edits as erase
+from seran_lib.explain import localise
+from seran_lib.explain import maps as explain
+from seran_lib.explain.errors import MASK_EDITS
+from seran_lib.explain.measure import look, random_network, read_looks
+from seran_lib.explain.places import mask_maps
+from seran_lib.explain.regions import find_regions
+from seran_lib.explain.subject import make_subject
+from seran_lib.train.dataset import open_dataset
+from seran_lib.train.evidence import trained_network
+from seran_lib.train.profiles import pick_device, resolve
+from seran_lib.train.run import run
 
 use_book_style()
 
@@ -96,7 +101,7 @@ print(f"the insect covers {subject.insect.mean():.0%} of a picture; by chance a 
 # A found outline can be wrong. We judged eighty test photographs of *Heliconius* by eye, drawn at random:
 
 # %%
-judged = pd.read_csv(RESULTS / "heliconius_masks.csv")["verdict"]
+judged = pd.read_csv(paths.results() / "heliconius_masks.csv")["verdict"]
 show_table(judged.value_counts().rename("pictures").to_frame())
 low, high = stats.wilson(int((~judged.isin(["right", "a crumb of line or sheet"])).sum()), len(judged))
 print(f"a wing missed, or furniture taken for wing: at most {high:.1%} of the pictures (95 %)")
@@ -126,7 +131,7 @@ maps = {}
 for word, network in (("trained", trained), ("random", untrained)):
     found = mask_maps(explain.attention_masks(network, subject.view(pictures)), settings.size)
     maps |= {f"{word}\n{name.split()[1]}": values for name, values in found.items() if "channel" not in name}
-figure = look_plots.map_grid(pictures, subject.scenes.insect[few], maps)
+figure = looks.map_grid(pictures, subject.scenes.insect[few], maps)
 if not data:
     save_pictures(figure, "fig11_masks")
 show_pictures(figure)
@@ -140,7 +145,7 @@ images = subject.view(pictures)
 found = mask_maps(explain.attention_masks(trained, images), settings.size)
 maps = {f"channel\n{name[5:7]}": values for name, values in found.items() if "channel" in name}
 maps |= {f"Grad-CAM\nstage {stage}": explain.grad_cam(trained, images, stage) for stage in (3, 4)}
-figure = look_plots.map_grid(pictures, subject.scenes.insect[few], maps)
+figure = looks.map_grid(pictures, subject.scenes.insect[few], maps)
 if not data:
     save_pictures(figure, "fig11_cams")
 show_pictures(figure)
@@ -168,7 +173,7 @@ show_source(localise.overlap)
 # picture, and plain *darkness*. The same is kept for the runs on photographs in `results/looks`, one file a run, made
 # by
 #
-# `python -m seran_lib.lab.look --profile laptop --data path/to/heliconius --model seran_d --seed 0`
+# `python -m seran_lib.explain.measure --profile laptop --data path/to/heliconius --model seran_d --seed 0`
 
 # %%
 own = look(settings, dataset)
@@ -178,7 +183,7 @@ tables = {settings.data_name: own} | ({"heliconius (stored)": first} if len(firs
 print("runs in results/looks:", ", ".join(stored["run_id"].unique()) or "not run")
 
 # %%
-figure = look_plots.plot_places(tables, "pointing", "the highest pixel is on the insect")
+figure = looks.plot_places(tables, "pointing", "the highest pixel is on the insect")
 if not data:
     save(figure, "fig11_pointing")
 plt.show()
@@ -280,7 +285,7 @@ some = [sheets[i * (len(sheets) - 1) // 3] for i in range(4)]
 scenes, others = subject.scenes.take(some), subject.scenes.take(subject.others[some])
 shown = ["as it is", "insect erased", "as much erased beside it", "label and ruler covered"]
 shown += ["only the insect, on grey", "insect on another kind's sheet", "cropped to the insect"]
-figure = look_plots.edit_grid({name: erase.EDITS[name](scenes, others) for name in shown})
+figure = looks.edit_grid({name: erase.EDITS[name](scenes, others) for name in shown})
 if not data:
     save_pictures(figure, "fig11_edits")
 show_pictures(figure)
@@ -293,7 +298,7 @@ show_pictures(figure)
 # %%
 rivals = ["a guess: the most frequent kind", "a forest that knows the edge's colour"]
 edits = [name for name in erase.EDITS if name not in ("as much bare sheet covered", "around that crop erased")]
-figure = look_plots.plot_errors(tables, [*edits, *rivals])
+figure = looks.plot_errors(tables, [*edits, *rivals])
 if not data:
     save(figure, "fig11_errors")
 plt.show()
@@ -368,7 +373,7 @@ show_table((100 * masked).map("{:.1f}".format).rename_axis("% wrong"))
 # of smooth random maps; the outline of the insect itself is a map as well. (On at most eighty images, as it is slow.)
 
 # %%
-figure = look_plots.plot_road(tables)
+figure = looks.plot_road(tables)
 if not data:
     save(figure, "fig11_road")
 plt.show()

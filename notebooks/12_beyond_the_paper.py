@@ -55,21 +55,23 @@ import torch
 from matplotlib import pyplot as plt
 from timm.data import ImageNetInfo
 
+from seran_lib.analysis import beyond, stats
+from seran_lib.analysis import tables as report
+from seran_lib.analysis.protocol import BOTH, STUDIES
+from seran_lib.book.notebook import finish, show_source, show_table
+from seran_lib.book.plots.style import save, save_pictures, show_pictures, use_book_style
+from seran_lib.book.plots.training import picture_grid, plot_curves
 from seran_lib.data import augment
-from seran_lib.data.drawn import draw_insect, make_species
-from seran_lib.lab import beyond, report, stats, train
-from seran_lib.lab.dataset import open_dataset
-from seran_lib.lab.experiment import curve_path, run
-from seran_lib.lab.figures import save, save_pictures, show_pictures, use_book_style
-from seran_lib.lab.notebook import finish, show_source, show_table
-from seran_lib.lab.plots import picture_grid, plot_curves
-from seran_lib.lab.profiles import PROFILES, resolve
-from seran_lib.lab.protocol import BOTH, STUDIES
-from seran_lib.lab.recipe_callbacks import AverageWeights
-from seran_lib.lab.recipes import LADDER, TRANSFER
-from seran_lib.lab.transfer import fit_frozen
+from seran_lib.demo.dataset import draw_insect, make_species
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.pretrained import create_pretrained
+from seran_lib.train import learner
+from seran_lib.train.callbacks.recipe import AverageWeights
+from seran_lib.train.dataset import open_dataset
+from seran_lib.train.profiles import PROFILES, resolve
+from seran_lib.train.recipes import LADDER, TRANSFER
+from seran_lib.train.run import curve_path, run
+from seran_lib.train.transfer import fit_frozen
 
 use_book_style()
 settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
@@ -79,7 +81,7 @@ settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
 #
 # A comparison of recipes is easily bent: train one side longer, choose its best epoch by the test images, or stop
 # trying when the hoped-for side is ahead. So the goal was written down before the ladder was run, in
-# `seran_lib/lab/beyond.py`. (SERAN-D from a zero start had been run on *Heliconius* by then, in three seeds, and had
+# `seran_lib/analysis/beyond.py`. (SERAN-D from a zero start had been run on *Heliconius* by then, in three seeds, and had
 # come through what is asked there. On the field photographs a single seed had fallen short of it.)
 
 # %%
@@ -111,7 +113,7 @@ show_table(pd.DataFrame.from_dict(steps, orient="index").rename_axis("recipe"))
 # %%
 torch.manual_seed(seed)
 network = create_model("resnet101", 10, width=PROFILES["laptop"].width, init=LADDER["start"].init)
-decayed, spared = train.norms_apart(network)
+decayed, spared = learner.norms_apart(network)
 print(f"{sum(p.numel() for p in decayed):,} weights are decayed, {sum(p.numel() for p in spared):,} are not")
 
 # %% [markdown]
@@ -243,7 +245,7 @@ print(f"95 % interval {100 * low:.1f} to {100 * high:.1f} %; guessing among {row
 # ## What the ledger says
 #
 # The runs on photographs: two sets, `laptop` scale, three seeds or more where a way is complete, every seed with its
-# own split that all ways share. They are the studies below, of `seran_lib/lab/protocol.py`. The ladder is for pinned
+# own split that all ways share. They are the studies below, of `seran_lib/analysis/protocol.py`. The ladder is for pinned
 # wings, and the step that validation images of those call best is tried on field photographs, too. There it also goes
 # to the network with the lowest validation error by the paper's recipe, the variant without attention. That network is
 # lighter than SERAN-D, so the same computation pays for more epochs. This was planned when SERAN-D's own first seed by

@@ -1,4 +1,4 @@
-"""SERAN, the book: data/ builds the set, nets/ builds the networks, lab/ trains, measures and reports."""
+"""SERAN, the book: a library in rooms, from photographs to verdicts on the paper's claims."""
 
 import warnings
 

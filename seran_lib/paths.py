@@ -1,7 +1,8 @@
-"""Where things lie in the repository, whatever the working folder of the caller is.
+"""Where things lie, asked at the moment of use and the same for every process.
 
-In the environment, `SERAN_RUNS` moves the folder of checkpoints and executed notebooks, and `SERAN_DATA` that of
-collected photographs, to a mounted drive for example.
+In the environment, `SERAN_RUNS` moves the folder of checkpoints, caches and executed notebooks, and `SERAN_DATA` that
+of collected photographs, to a mounted drive for example. A relative path is below the clone of this repository; where
+the library was installed without one, below the folder in which it is used.
 """
 
 import os
@@ -9,10 +10,35 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
-RUNS = Path(os.environ.get("SERAN_RUNS") or ROOT / "runs").resolve()
-RESULTS = ROOT / "results"
 FIGURES = ROOT / "figures"
 BENCHMARKS = ROOT / "benchmarks" / "results.csv"
-COLLECTIONS = Path(os.environ.get("SERAN_DATA") or ROOT / "data").resolve()
-CACHE = ROOT / "data" / "cache"
 ALA = "ala"  # said instead of a folder: what chapters 01 and 02 collect from the live atlas
+
+
+def in_clone() -> bool:
+    """Whether the library is used from a clone of the repository, which has notebooks, figures and results."""
+    return NOTEBOOKS.is_dir()
+
+
+def runs() -> Path:
+    """Checkpoints, executed notebooks, and everything else that may be deleted."""
+    return _below("SERAN_RUNS", "runs")
+
+
+def collections() -> Path:
+    """Collected photographs."""
+    return _below("SERAN_DATA", "data")
+
+
+def cache() -> Path:
+    """Decoded photographs and drawn insects, made again where they are missing."""
+    return runs() / "cache"
+
+
+def results() -> Path:
+    """The results of the repository: ledger, curves, predictions."""
+    return ROOT / "results"
+
+
+def _below(variable: str, usual: str) -> Path:
+    return ((ROOT if in_clone() else Path.cwd()) / (os.environ.get(variable) or usual)).resolve()

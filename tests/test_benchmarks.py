@@ -100,7 +100,7 @@ def test_a_training_step_is_taken_in_the_precision_and_layout_it_is_reported_for
     import steps
     import torch
 
-    monkeypatch.setattr("seran_lib.lab.evaluate.precision", lambda device: "bf16")
+    monkeypatch.setattr("seran_lib.train.evaluate.precision", lambda device: "bf16")
     model = steps.network("seran_d", width=1 / 8, classes=3, ours=ours)
     before = model.classifier.weight.clone()
     seen = []
@@ -131,7 +131,7 @@ def test_scores_of_both_ways_of_inference_agree(monkeypatch):
     import steps
     import torch
 
-    from seran_lib.lab import evaluate
+    from seran_lib.train import evaluate
 
     monkeypatch.setattr(evaluate, "precision", lambda device: "bf16")  # CPUs that only emulate it would not take it
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -231,12 +231,12 @@ CURVE = pd.DataFrame({"by": "images", "what": "reading", "x": [10, 100], "value"
 def test_the_figure_is_drawn_from_both_tables_with_the_same_bytes_each_time(tmp_path, monkeypatch):
     import figure
 
-    from seran_lib.lab import figures
+    from seran_lib.book.plots import style
 
-    monkeypatch.setattr(figures, "FIGURES", tmp_path)
+    monkeypatch.setattr(style, "FIGURES", tmp_path)
     drawn = []
     for _ in range(2):
-        figures.save(figure.draw(results(*PLAIN), CURVE), "benchmarks")
+        style.save(figure.draw(results(*PLAIN), CURVE), "benchmarks")
         drawn.append((tmp_path / "benchmarks.svg").read_bytes())
     assert drawn[0] == drawn[1]
     ratios = figure.draw(results(*PLAIN), CURVE).subfigs[0].axes[0]

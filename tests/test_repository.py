@@ -16,12 +16,15 @@ import pytest
 import yaml
 from matplotlib import ft2font
 
-from seran_lib.lab import ledger, report_figures, table
-from seran_lib.lab.environment import check_environment, requirements
-from seran_lib.lab.evaluate import TOP, read_predictions
-from seran_lib.lab.look import read_looks
-from seran_lib.lab.notebook import CHAPTERS
-from seran_lib.paths import RESULTS, ROOT
+from seran_lib import paths
+from seran_lib.book import readme
+from seran_lib.book.environment import check_environment, requirements
+from seran_lib.book.notebook import CHAPTERS
+from seran_lib.book.plots import ledger as report_figures
+from seran_lib.explain.measure import read_looks
+from seran_lib.paths import ROOT
+from seran_lib.train import ledger
+from seran_lib.train.evaluate import TOP, read_predictions
 
 CONDA_NAMES = {
     "pytorch": "torch",
@@ -57,31 +60,31 @@ def test_citation_has_the_version_and_the_paper():
 
 
 def test_readme_and_paper_csv_are_what_ledger_and_paper_say(capsys):
-    assert table.main(["--check"]) == 0, capsys.readouterr().err
+    assert readme.main(["--check"]) == 0, capsys.readouterr().err
 
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     """What `make table` writes is written here, quick parts of it only; what it reads is the repository's."""
     for name, path in (("ROOT", "."), ("README", "README.md"), ("RESULTS", "results"), ("FIGURES", "figures")):
-        monkeypatch.setattr(table, name, tmp_path / path)
-    monkeypatch.setattr(table, "PAPER_CSV", tmp_path / "results" / "paper.csv")
+        monkeypatch.setattr(readme, name, tmp_path / path)
+    monkeypatch.setattr(readme, "PAPER_CSV", tmp_path / "results" / "paper.csv")
     for folder in ("results", "figures"):
         (tmp_path / folder).mkdir()
-    shutil.copy(RESULTS / "ledger.csv", tmp_path / "results")
+    shutil.copy(paths.results() / "ledger.csv", tmp_path / "results")
     shutil.copy(ROOT / "README.md", tmp_path)
     quick = {name: report_figures.FIGURES[name] for name in ("fig10_losses", "fig10_species")}
     monkeypatch.setattr(report_figures, "FIGURES", quick)
-    monkeypatch.setattr(table, "results_block", lambda profile: f"Profile `{profile}`, of today.")
+    monkeypatch.setattr(readme, "results_block", lambda profile: f"Profile `{profile}`, of today.")
     return tmp_path
 
 
 def test_make_table_writes_what_is_stale_and_then_nothing(elsewhere, capsys):
-    assert table.main([]) == 0
+    assert readme.main([]) == 0
     written = ["README.md", "results/paper.csv", "results/README.md", "figures/fig10_losses.svg"]
     assert capsys.readouterr().out.splitlines() == [f"wrote {name}" for name in [*written, "figures/fig10_species.svg"]]
     assert "Profile `laptop`, of today." in (elsewhere / "README.md").read_text(encoding="utf-8")
-    assert table.main([]) == 0
+    assert readme.main([]) == 0
     assert capsys.readouterr().out == ""
 
 
@@ -92,13 +95,13 @@ def test_make_table_writes_what_is_stale_and_then_nothing(elsewhere, capsys):
 @pytest.mark.parametrize("name", report_figures.FIGURES)
 def test_committed_figures_are_what_the_ledger_says(name, monkeypatch):
     monkeypatch.setattr(report_figures, "FIGURES", {name: report_figures.FIGURES[name]})
-    ((path, drawing),) = table.drawings(table.shown_now()).items()
+    ((path, drawing),) = readme.drawings(readme.shown_now()).items()
     assert path.read_text(encoding="utf-8") == drawing, "run make table"
 
 
 def test_every_run_in_the_ledger_has_the_errors_that_its_answers_have():
-    for row in ledger.read(RESULTS).itertuples():
-        answers = read_predictions(RESULTS / "predictions" / f"{row.run_id}.csv.gz")
+    for row in ledger.read(paths.results()).itertuples():
+        answers = read_predictions(paths.results() / "predictions" / f"{row.run_id}.csv.gz")
         wrong = answers["label"] != answers["predicted"]
         errors = {"test": len(answers), "test_top1_error": 100 * wrong.mean()}
         errors["test_macro_error"] = 100 * wrong.groupby(answers["label"]).mean().mean()
@@ -108,9 +111,9 @@ def test_every_run_in_the_ledger_has_the_errors_that_its_answers_have():
 
 
 def test_repetitions_and_looks_are_of_runs_in_the_ledger():
-    runs = set(ledger.read(RESULTS)["run_id"])
-    assert set(ledger.read_repeats(RESULTS)["run_id"]) <= runs
-    assert {path.stem for path in (RESULTS / "looks").iterdir()} <= runs
+    runs = set(ledger.read(paths.results())["run_id"])
+    assert set(ledger.read_repeats(paths.results())["run_id"]) <= runs
+    assert {path.stem for path in (paths.results() / "looks").iterdir()} <= runs
     assert set(read_looks()["run_id"]) <= runs
 
 
@@ -152,9 +155,9 @@ def test_rooms_know_of_each_other_only_what_they_may():
 @pytest.mark.parametrize(
     "source",
     [
-        "import seran_lib.lab.ledger",
+        "import seran_lib.train.ledger",
         "from seran_lib import paths, lab",
-        "from seran_lib.lab.ledger import read",
+        "from seran_lib.train.ledger import read",
         "from .. import nets",
         "from ..nets import create_model",
         "def later():\n    from ..lab import train",
@@ -198,7 +201,7 @@ def test_make_hands_its_variables_to_snakemake():
 
 def test_make_table_shows_the_profile_that_was_asked_for():
     assert asked_of_make("table", "PROFILE=paper")[-2:] == ["--profile", "paper"]
-    assert asked_of_make("table")[-1] == "seran_lib.lab.table"
+    assert asked_of_make("table")[-1] == "seran_lib.book.readme"
 
 
 def test_make_clean_leaves_what_took_long():

@@ -8,9 +8,9 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from torch import Tensor
 
-from .augment import VIEWS, augment, plain_view
-from .pack import PackedImages
-from .split import UNUSED
+from seran_lib.data.augment import VIEWS, augment, plain_view
+from seran_lib.data.pack import PackedImages
+from seran_lib.data.split import UNUSED
 
 CENTRE = 0.5
 

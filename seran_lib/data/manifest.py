@@ -19,30 +19,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from seran_lib.errors import DataError
+
 MANIFEST = "manifest.csv"
 REQUIRED = ("image_id", "file", "label")
 FLAGS = ("hybrid", "label_conflict")
-SHOWN = 20  # problems listed in a message; the rest is counted
 
 # Absolute, on a Windows drive, with a backslash or a NUL, or climbing out by "..".
 _UNSAFE_PATH = re.compile(r"^/|^[A-Za-z]:|\\|\0|(?:^|/)\.\.(?:/|$)")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-
-
-class DataError(ValueError):
-    """What is wrong with a data set, all at once, and how to mend it.
-
-    ``problems`` holds every problem; the message shows the first 20, a count of the rest, and the cure.
-    """
-
-    def __init__(self, problems: str | Iterable[str], cure: str = "") -> None:
-        self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
-        shown = self.problems[:SHOWN]
-        if len(self.problems) > SHOWN:
-            shown.append(f"... and {len(self.problems) - SHOWN} more")
-        if len(self.problems) > 1:
-            shown = [f"{len(self.problems)} problems:", *(f"  {line}" for line in shown)]
-        super().__init__("\n".join([*shown, *([cure] if cure else [])]))
 
 
 def read_manifest(folder: str | Path) -> pd.DataFrame:

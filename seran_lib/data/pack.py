@@ -12,7 +12,6 @@ deleted at any time; the next `pack` writes it anew.
 """
 
 import contextlib
-import errno
 import hashlib
 import io
 import json
@@ -29,7 +28,9 @@ import pandas as pd
 from filelock import FileLock
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from seran_lib.data.manifest import MANIFEST, DataError
+from seran_lib.data.manifest import MANIFEST
+from seran_lib.errors import DataError
+from seran_lib.files import NO_ROOM
 from seran_lib.progress import progress_bar
 
 FORMAT_VERSION = 2  # raise it when the pixels of the same pictures change
@@ -43,7 +44,6 @@ WORKERS = min(8, os.cpu_count() or 1)
 CHUNK = 64  # images decoded ahead of the writer at most
 
 _MEGABYTE = 1_000_000
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota reached, file larger than allowed
 
 
 class PackedImages:

@@ -6,7 +6,7 @@ floor(0.15 n) go to validation, floor(0.15 n) to test and the rest to training.
 
 The paper mentions no groups. Where single images are drawn, photographs of one specimen fall on both sides of the split
 and the test rewards memory. The default here keeps each ``group`` of the manifest in one part; ``grouped=False`` draws
-single images, to show what that leak is worth; `seran_lib.data.leaks` counts it.
+single images, to show what that leak is worth; `seran_lib.curate.leaks` counts it.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from seran_lib.data.manifest import DataError
+from seran_lib.errors import DataError
 
 SPLIT = "split.csv"  # in a collection's folder: image_id, label, part
 UNUSED = "unused"  # the part of training images that a study of small sets leaves out

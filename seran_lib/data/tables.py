@@ -2,21 +2,14 @@
 
 import contextlib
 import csv
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from seran_lib.data.manifest import DataError
+from seran_lib.errors import DataError
 
 Row = dict[str, str]
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of the file's content, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .blocks import Bottleneck, conv, make_pool
+from seran_lib.nets.blocks import Bottleneck, conv, make_pool
 
 WIRINGS = ("paper", "port")
 

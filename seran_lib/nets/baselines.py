@@ -9,7 +9,7 @@ import timm
 from timm.models.resnet import ResNet
 from torch import nn
 
-from .network import scaled
+from seran_lib.nets.network import scaled
 
 TIMM_NAMES = {
     "resnet101": "resnet101",

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .network import StagedNetwork
-from .recompute import recomputes
+from seran_lib.nets.network import StagedNetwork
+from seran_lib.nets.recompute import recomputes
 
 
 @dataclass(frozen=True)

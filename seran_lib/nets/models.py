@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from .attention import WIRINGS
-from .baselines import TIMM_NAMES, create_baseline
-from .blocks import POOLS
-from .network import DEEP_STEM, INITS, SEVEN_STEM, Layout, StagedNetwork
+from seran_lib.nets.attention import WIRINGS
+from seran_lib.nets.baselines import TIMM_NAMES, create_baseline
+from seran_lib.nets.blocks import POOLS
+from seran_lib.nets.network import DEEP_STEM, INITS, SEVEN_STEM, Layout, StagedNetwork
 
 # Chosen by nets/reconstruct.py from all layouts that meet the parameter differences quoted in paper §4.2.
 SERAN_D: Layout = ("RRSRARS", "RSRARSRA", "RSRAS", "RRSSSS")

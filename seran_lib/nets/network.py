@@ -7,8 +7,8 @@ The first letter of a stage is always R: that block changes the number of channe
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .attention import AttentionModule
-from .blocks import Bottleneck, SEBottleneck, make_pool, seven_by_seven_stem, three_layer_stem
+from seran_lib.nets.attention import AttentionModule
+from seran_lib.nets.blocks import Bottleneck, SEBottleneck, make_pool, seven_by_seven_stem, three_layer_stem
 
 STAGE_CHANNELS = (256, 512, 1024, 2048)
 DEEP_STEM = (64, 64, 128)  # three 3x3 convolutions (paper §3.1), as wide as SENet-154's

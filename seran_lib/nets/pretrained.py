@@ -16,7 +16,7 @@ from timm.data.constants import (
 )
 from torch import Tensor, nn
 
-from .models import DROP_RATE
+from seran_lib.nets.models import DROP_RATE
 
 PRETRAINED = ("efficientnet_lite0",)
 

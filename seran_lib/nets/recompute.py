@@ -12,7 +12,7 @@ from timm.models.resnet import Bottleneck as TimmBottleneck
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .blocks import Bottleneck
+from seran_lib.nets.blocks import Bottleneck
 
 
 def recompute_blocks(model: nn.Module) -> None:

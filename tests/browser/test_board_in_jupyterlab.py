@@ -22,8 +22,8 @@ if os.environ.get("SERAN_BROWSER") != "1":
 
 from playwright.sync_api import expect, sync_playwright
 
-from seran_lib.data.drawn import draw_atlas
 from seran_lib.data.manifest import read_manifest
+from seran_lib.demo.dataset import draw_atlas
 
 OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -32,7 +32,7 @@ OPTIONS = (
 NOTEBOOK = """
 import pandas as pd
 from seran_lib.data.manifest import read_manifest
-from seran_lib.lab.board import ReviewBoard
+from seran_lib.curate.board import ReviewBoard
 ids = read_manifest("set")["image_id"]
 proposals = pd.DataFrame([
     (ids[2], "drop", "no insect found", ""),

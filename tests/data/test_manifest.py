@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seran_lib.data.manifest import DataError, read_manifest, select
+from seran_lib.data.manifest import read_manifest, select
+from seran_lib.errors import DataError
 
 
 def write(folder, rows, columns=("image_id", "file", "label"), touch=True):

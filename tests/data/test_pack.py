@@ -21,8 +21,9 @@ import pytest
 from PIL import Image, ImageFile
 
 from seran_lib.data import pack as pack_module
-from seran_lib.data.manifest import DataError, read_manifest
+from seran_lib.data.manifest import read_manifest
 from seran_lib.data.pack import PackedImages, pack
+from seran_lib.errors import DataError
 
 SIZE = 64
 SIDE = 73

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from seran_lib.data.manifest import DataError
 from seran_lib.data.split import UNUSED, fingerprint, limit_training, split_by_species
+from seran_lib.errors import DataError
 
 
 def atlas(species):

@@ -1,0 +1,1 @@
+"""What makes the book: notebooks run and rendered, figures, generated parts of README and results."""

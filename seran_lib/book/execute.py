@@ -1,0 +1,256 @@
+"""Run notebooks headlessly: `python -m seran_lib.book.execute 08_train_one --profile laptop -p model=seran_d`.
+
+papermill warns about an unknown parameter and goes on with the defaults, takes any type, and can report a notebook
+whose kernel died as completed. So names and types are checked here before anything starts, and afterwards the last
+cell must have said that the notebook was finished. A run that was interrupted goes on when the same command is given
+again: the notebook starts at its top, and training at its last checkpoint. Interrupting is killing, therefore: no
+state is saved on the way out, so that Ctrl-C, SIGTERM, SIGKILL and a power cut all take the same way back.
+"""
+
+import argparse
+import contextlib
+import importlib.metadata
+import inspect
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+import nbformat
+import papermill
+import psutil
+from filelock import FileLock, Timeout
+from papermill.exceptions import PapermillExecutionError
+
+from seran_lib import paths
+from seran_lib.errors import CheckpointError
+from seran_lib.files import NO_ROOM, write_json
+from seran_lib.paths import ALA, NOTEBOOKS
+from seran_lib.train import ledger
+from seran_lib.train.profiles import device_name, pick_device, resolve
+
+GRACE = 10.0  # seconds in which a run that was killed a moment ago lets go of its folder
+SNAKEMAKE = "SERAN_SNAKEMAKE"  # in the environment: the process number of the Snakemake that runs this, see Snakefile
+
+
+class RunError(RuntimeError):
+    """A notebook that can not start, failed, or did not reach its end; the message is for the user."""
+
+
+def find_notebook(name: str) -> Path:
+    """The notebook of that name or path; of a `.py` the notebook beside it. Raises RunError listing the book's own."""
+    path = Path(name)
+    if path.suffix in ("", ".py", ".ipynb"):
+        for candidate in (NOTEBOOKS / f"{name}.ipynb", path.parent / f"{path.stem}.ipynb"):
+            if candidate.is_file():
+                return candidate.resolve()
+    known = ", ".join(path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
+    raise RunError(f"no notebook {name!r}: the book has {known}")
+
+
+def truth(text: str) -> bool:
+    """True or False from "true" or "false", in any case. Raises ValueError for anything else."""
+    try:
+        return {"true": True, "false": False}[text.lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
+
+
+TYPES = {"str": str, "int": int, "float": float, "bool": truth}
+
+
+def check_parameters(notebook: Path, given: dict[str, str]) -> dict[str, object]:
+    """The given `name=value` texts as the types that the notebook's parameters cell declares.
+
+    Raises RunError for a file that is no notebook, an unknown name, or a text that is not of the type.
+    """
+    try:
+        declared = papermill.inspect_notebook(str(notebook))
+    except Exception as error:  # a foreign file makes nbformat raise almost anything
+        raise RunError(f"{notebook} can not be read as a notebook: {error}") from error
+    checked: dict[str, object] = {}
+    for name, text in given.items():
+        if name not in declared:
+            raise RunError(f"{notebook.stem} has no parameter {name!r}: it has {', '.join(declared)}")
+        kind = declared[name]["inferred_type_name"]
+        try:
+            checked[name] = TYPES.get(kind, str)(text)
+        except ValueError as error:
+            raise RunError(f"{notebook.stem}: {name} = {text!r} is not of type {kind}") from error
+    return checked
+
+
+def output_folder(notebook: Path, parameters: dict[str, object]) -> Path:
+    """A folder below `runs/` named after the notebook and what it was given."""
+    data = str(parameters.get("data") or "")
+    shown = {**parameters, "data": Path(data).resolve().name if data else "", "out": ""}
+    parts = [notebook.stem] + [f"{name}={value}" for name, value in sorted(shown.items()) if value != ""]
+    return paths.runs() / "notebooks" / "-".join(parts)
+
+
+def execute(notebook: Path, parameters: dict[str, object]) -> Path:
+    """Execute one notebook and return the executed copy.
+
+    Raises RunError where another process runs the same thing, a cell fails, the kernel dies, the disk is full, or the
+    end is not reached.
+    """
+    folder = output_folder(notebook, parameters)
+    folder.mkdir(parents=True, exist_ok=True)
+    output = folder / notebook.name
+    try:
+        held = FileLock(folder / ".lock").acquire(timeout=GRACE)
+    except Timeout as error:
+        raise RunError(f"another process runs {notebook.stem} in {folder}: wait for it, or stop it") from error
+    with held:
+        record_environment(folder, parameters)
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(output),
+                parameters=parameters,
+                kernel_name="python3",
+                cwd=str(notebook.parent),
+                progress_bar=sys.stderr.isatty(),
+                log_output=True,
+            )
+        except PapermillExecutionError as error:
+            raise RunError(
+                f"{notebook.stem} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\nsee {output}"
+            ) from error
+        except RuntimeError as error:  # of nbclient where a kernel dies, of jupyter_client where it dies at its start
+            raise RunError(
+                f"{notebook.stem}: its kernel died, out of memory perhaps. Give the same command again to resume; "
+                f"see {output}"
+            ) from error
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            raise RunError(
+                f"could not write {output}: {error.strerror}. What was written before is intact. "
+                "Free some disk space, then give the same command again to resume"
+            ) from error
+        if f"finished: {notebook.stem}" not in last_output(output):
+            raise RunError(f"{notebook.stem} ended before its last cell, its kernel died perhaps; see {output}")
+    return output
+
+
+def last_output(path: Path) -> str:
+    """What the last code cell of an executed notebook printed."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    return "".join(output.get("text", "") for output in cells[-1].outputs) if cells else ""
+
+
+def record_environment(folder: Path, parameters: dict[str, object]) -> None:
+    """Keep beside the executed notebook what it ran with: parameters, commit, device and every installed version."""
+    commit, dirty = ledger.git_state()
+    installed = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    content = {
+        "started": ledger.now(),
+        "parameters": parameters,
+        "git_commit": commit,
+        "dirty": dirty,
+        "device": device_name(pick_device()),
+        "installed": installed,
+    }
+    write_json(folder / "environment.json", content)
+
+
+def stop(reason: str, code: int) -> None:
+    """End kernel and process at once, with one line on stderr that says why. Does not return."""
+    family = psutil.Process().children(recursive=True)
+    for child in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(family, timeout=GRACE / 2)  # a kernel that is still there would still hold its run's folder
+    os.write(sys.stderr.fileno(), f"run: {reason}. Give the same command again to resume\n".encode())
+    os._exit(code)
+
+
+def stop_on_signals() -> None:
+    """From now on Ctrl-C and SIGTERM end the kernel too, with the exit codes of a shell, 130 and 143."""
+
+    def told(number: int, frame: FrameType | None) -> None:
+        stop(f"stopped by {signal.Signals(number).name}", 128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and a shell's background jobs ignore Ctrl-C
+            signal.signal(number, told)
+
+
+def stop_without(snakemake: int) -> None:
+    """From now on stop within about a second of losing the ancestor process of this number.
+
+    A killed Snakemake leaves its jobs running, and with them the locks of their folders: the same command, given
+    again, would be refused. A run that has no such ancestor from the start has lost it while Python was starting.
+    """
+
+    def watch() -> None:
+        while True:
+            with contextlib.suppress(psutil.NoSuchProcess):  # an ancestor ends while the line of them is walked up
+                if snakemake not in [ancestor.pid for ancestor in psutil.Process().parents()]:
+                    stop("the Snakemake that started this run is gone", 1)
+            time.sleep(1)
+
+    threading.Thread(target=watch, name="watch Snakemake", daemon=True).start()
+
+
+def parse(arguments: list[str] | None = None) -> tuple[list[Path], list[dict[str, object]]]:
+    """Notebooks and their checked parameters from the command line. Raises RunError before anything has run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seran_lib.book.execute", description="Run notebooks of the book headlessly.", allow_abbrev=False
+    )
+    parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help="a name such as 08_train_one, or a path")
+    parser.add_argument("--profile", default="smoke", help="smoke (default), laptop, colab or paper")
+    parser.add_argument("--seed", default="0", help="one seed per run (default 0)")
+    parser.add_argument("--data", default="", help="folder with manifest.csv, or ala; drawn insects without it")
+    parser.add_argument("--out", default="", help="folder for checkpoints; one of the run's own below runs/ without it")
+    parser.add_argument("--epochs", default="0", help="the profile's number without it")
+    parser.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a further parameter; repeatable")
+    options = parser.parse_args(arguments)
+    given = {name: getattr(options, name) for name in ("profile", "seed", "data", "out", "epochs")}
+    for pair in options.p:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise RunError(f"-p {pair!r}: write NAME=VALUE")
+        given[name] = value
+    for name in ("data", "out"):  # a kernel works in the notebooks' folder, where a relative path means another place
+        if given[name] and not (name == "data" and given[name] == ALA):
+            given[name] = str(Path(given[name]).resolve())
+    notebooks = [find_notebook(name) for name in options.notebooks]
+    parameters = [check_parameters(notebook, given) for notebook in notebooks]
+    settings = inspect.signature(resolve).parameters
+    for checked in parameters:
+        try:
+            resolve(**{name: value for name, value in checked.items() if name in settings})
+        except (TypeError, ValueError) as error:
+            raise RunError(str(error)) from error
+    return notebooks, parameters
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run all notebooks named; one that fails does not stop the others. Returns the exit code."""
+    try:
+        notebooks, parameters = parse(arguments)
+    except RunError as error:
+        print(f"run: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    failed = 0
+    for notebook, checked in zip(notebooks, parameters, strict=True):
+        try:
+            print(f"finished {execute(notebook, checked)}", flush=True)
+        except (RunError, CheckpointError, OSError) as error:
+            print(f"run: {error}", file=sys.stderr, flush=True)
+            failed += 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    stop_on_signals()
+    if os.environ.get(SNAKEMAKE):
+        stop_without(int(os.environ[SNAKEMAKE]))
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Every figure of the book, one module a subject, in one style."""

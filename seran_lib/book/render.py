@@ -1,0 +1,132 @@
+"""Makes the notebooks from their scripts: `python -m seran_lib.book.render [notebooks/NN_slug.py ...]`, or all of them.
+
+`NN_slug.py` (py:percent) is the source. `NN_slug.ipynb` is made from it anew, executed in the notebooks folder with the
+parameters as written, and stored without anything that changes by itself: no times, no widget state, no version of
+Python. Running it twice gives the same bytes unless a result changed. A notebook that fails is not written.
+"""
+
+import argparse
+import base64
+import hashlib
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat import NotebookNode
+from PIL import Image
+
+from seran_lib.errors import CheckpointError
+from seran_lib.files import write_atomically
+from seran_lib.paths import NOTEBOOKS
+
+CELL_TIMEOUT = 600  # seconds; far above the smoke profile's 60 s a notebook, so that only a hang meets it
+
+
+def read_script(script: Path) -> NotebookNode:
+    """The notebook of a py:percent script, not yet executed.
+
+    A cell's id is made from its content, so an edited or inserted cell leaves the ids of all others alone. Raises
+    ValueError when the script's header lacks what papermill and jupytext need.
+    """
+    notebook = jupytext.read(script, fmt="py:percent")
+    pairing = notebook.metadata.get("jupytext", {})
+    if pairing.get("formats") != "ipynb,py:percent" or notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        raise ValueError(
+            f"{script.name}: its header must hold jupytext formats ipynb,py:percent and the kernelspec python3; "
+            "copy the header of notebooks/03_read_the_paper.py"
+        )
+    pairing.pop("main_language", None)
+    pairing.get("text_representation", {}).pop("jupytext_version", None)
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        name = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        seen[name] = seen.get(name, 0) + 1
+        cell.id = name if seen[name] == 1 else f"{name}-{seen[name]}"
+    notebook.nbformat, notebook.nbformat_minor = 4, 5  # the first format with cell ids
+    return notebook
+
+
+def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """Runs every cell in a fresh kernel working in `folder`. Raises CellExecutionError at the first failure."""
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,  # how prints are cut into messages depends on the machine's load
+    )
+    # One thread, because sums of floats depend on how they are shared out. PYTHONHASHSEED fixes the order in which sets
+    # of strings are printed. With runs of its own a chapter trains anew.
+    fixed = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    with tempfile.TemporaryDirectory() as runs:
+        return client.execute(env={**os.environ, **fixed, "SERAN_RUNS": runs})
+
+
+PNG, WIDGET = "image/png", "application/vnd.jupyter.widget-view+json"
+
+
+def strip(notebook: NotebookNode) -> None:
+    """Removes, in place, what execution leaves behind that no reader needs and that differs between machines.
+
+    Among it progress bars: a widget whose kernel is gone shows nothing.
+    """
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for cell in notebook.cells:
+        for key in ("execution", "papermill", "ExecuteTime"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+
+
+def shrink(notebook: NotebookNode) -> None:
+    """Stores every PNG, in place, with 256 colours: drawings look the same and take a third of the bytes."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if PNG in output.get("data", {}):
+                drawn = Image.open(io.BytesIO(base64.b64decode(output["data"][PNG]))).convert("RGB")
+                stored = io.BytesIO()
+                drawn.quantize(256, dither=Image.Dither.NONE).save(stored, "png", optimize=True)
+                output["data"][PNG] = base64.b64encode(stored.getvalue()).decode()
+
+
+def pair(script: Path) -> bool:
+    """Makes and executes the notebook beside `script`. True when the file changed."""
+    notebook = execute(read_script(script), script.parent)
+    strip(notebook)
+    shrink(notebook)
+    nbformat.validate(notebook)
+    target = script.with_suffix(".ipynb")
+    text = nbformat.writes(notebook) + "\n"
+    if target.exists() and target.read_text(encoding="utf-8") == text:
+        return False
+    write_atomically(target, lambda stream: stream.write(text.encode()))
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m seran_lib.book.render", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "notebooks", nargs="*", type=Path, help="scripts or notebooks; all of notebooks/ when none is named"
+    )
+    scripts = [path.with_suffix(".py") for path in parser.parse_args(arguments).notebooks]
+    failed = 0
+    for script in scripts or sorted(NOTEBOOKS.glob("[0-9]*.py")):
+        try:
+            print(f"{script.stem}: {'written' if pair(script) else 'unchanged'}", flush=True)
+        except (CellExecutionError, DeadKernelError, CheckpointError, ValueError, OSError) as error:
+            print(f"{script.stem}: not written\n{error}", file=sys.stderr)
+            failed += 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

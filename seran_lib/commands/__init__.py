@@ -1,0 +1,1 @@
+"""What each command of `seran` does; its words are in `cli.py`."""

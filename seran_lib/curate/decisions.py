@@ -1,0 +1,248 @@
+"""What a reviewer decided: `decisions.csv`, one row a picture, safe after every single decision.
+
+A review of thousands of pictures takes days, and must survive a killed kernel, a full disk, and a second notebook that
+has the same file open. So each decision rewrites the file under a temporary name, flushes it and renames it; and a file
+that somebody else changed since it was read is never written over.
+
+``decision`` is keep, drop, crop or label. ``value`` is the box of a "crop" ("x0 y0 x1 y1", whole pixels of the upright
+picture, x1 and y1 exclusive), the new label of a "label", and empty otherwise. ``sha256`` is that of the picture as it
+was judged (empty: not known). Every value is text of one line.
+"""
+
+import contextlib
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from filelock import FileLock
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from seran_lib.data.pack import FORMATS, SHORTEST_SIDE, UnfitError, check_fit
+from seran_lib.data.tables import rewriting
+from seran_lib.errors import DataError
+
+DECISIONS = "decisions.csv"  # in a collection's folder
+WORDS = ("keep", "drop", "crop", "label")
+PATIENCE = 10.0  # seconds to wait for another writer, who needs milliseconds
+
+_BOX = re.compile(r"([0-9]{1,6}) ([0-9]{1,6}) ([0-9]{1,6}) ([0-9]{1,6})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+Box = tuple[int, int, int, int]
+
+
+class Decision(NamedTuple):
+    """One row of `decisions.csv`."""
+
+    image_id: str
+    decision: str
+    value: str = ""
+    reason: str = ""
+    sha256: str = ""
+
+    def problem(self) -> str:
+        """What is wrong with this row; empty where nothing is."""
+        for column, text in self._asdict().items():
+            if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text):
+                return f"{column} {text!r} holds a line break or another control character"
+        for column in ("image_id", "value"):
+            if getattr(self, column) != getattr(self, column).strip():
+                return f"{column} {getattr(self, column)!r} begins or ends with white space"
+        if not self.image_id:
+            return "image_id is empty"
+        if self.decision not in WORDS:
+            return f"decision {self.decision!r} is not one of {', '.join(WORDS)}"
+        if self.decision == "crop" and not is_box(self.value):
+            return f"value {self.value!r} is not a crop box: x0 y0 x1 y1 in whole pixels, x0 < x1 and y0 < y1"
+        if self.decision == "label" and not self.value:
+            return 'value is empty: the decision "label" needs the new label'
+        if self.decision in ("keep", "drop") and self.value:
+            return f'value {self.value!r}: the decision "{self.decision}" takes none'
+        if self.sha256 and not _SHA256.fullmatch(self.sha256):
+            return f"sha256 {self.sha256!r} is not 64 hexadecimal digits in lower case"
+        return ""
+
+
+COLUMNS = Decision._fields
+
+
+class Decisions:
+    """The decisions in the file `path`; where there is no file yet, none.
+
+    Raises `DataError` where the file cannot be read as decisions, with the line number of every bad row.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the file again, such as after somebody else wrote it. The steps to undo begin anew."""
+        try:
+            content = _content(self.path)
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read ({error.strerror})", "Name a file that can be.") from error
+        self._rows, self._content = _parse(self.path, content), content
+        self._steps: list[tuple[str, Decision | None]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Decision]:
+        return iter(self._rows.values())
+
+    def get(self, image_id: str) -> Decision | None:
+        """The current decision about a picture, None where there is none."""
+        return self._rows.get(image_id)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table as in the file: one row a picture, in the order they were first judged, every value text."""
+        return pd.DataFrame(list(self), columns=list(COLUMNS), dtype=str)
+
+    def set(self, image_id: str, decision: str, value: str = "", reason: str = "", sha256: str = "") -> None:
+        """Decide about a picture, in place of what was decided before, and save.
+
+        Raises `ValueError` for a row that could not be read back, and `DataError` where it cannot be saved. In both
+        cases nothing changed, here and in the file.
+        """
+        row = Decision(image_id, decision, value, reason, sha256)
+        if problem := row.problem():
+            raise ValueError(problem)
+        before = self._rows.get(image_id)
+        self._save(self._rows | {image_id: row})
+        self._steps.append((image_id, before))
+
+    def undo(self) -> str | None:
+        """Take back the last step since the file was read that is not taken back yet, and save.
+
+        Returns the picture it was about; None where there is no step. Raises `DataError` as `set` does.
+        """
+        if not self._steps:
+            return None
+        image_id, before = self._steps[-1]
+        rows = self._rows | {image_id: before}
+        self._save({key: row for key, row in rows.items() if row})
+        self._steps.pop()
+        return image_id
+
+    def _save(self, rows: dict[str, Decision]) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(rows.values())
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(self.path.name + ".lock"), timeout=PATIENCE):
+                if _content(self.path) != self._content:
+                    raise DataError(
+                        f"{self.path} was changed by someone else since it was read; this decision was not saved",
+                        "Reload the decisions, look at what changed, and decide again.",
+                    )
+                with rewriting(self.path) as file:
+                    file.write(text.getvalue())
+        except OSError as error:  # a lock held for too long is one too
+            raise DataError(
+                f"{self.path} could not be saved ({error.strerror or error}); this decision was not saved",
+                "The decisions made before are whole. Free disk space, or look at the folder's permissions; try again.",
+            ) from error
+        self._rows, self._content = rows, text.getvalue().encode()
+
+
+def is_box(text: str) -> bool:
+    """Whether `text` is a crop box: four whole numbers with x0 < x1 and y0 < y1."""
+    if not _BOX.fullmatch(text):
+        return False
+    x0, y0, x1, y1 = crop_box(text)
+    return x0 < x1 and y0 < y1
+
+
+def crop_box(text: str) -> Box:
+    """The four numbers of a crop box that `is_box` accepts."""
+    x0, y0, x1, y1 = map(int, text.split())
+    return x0, y0, x1, y1
+
+
+def check_box(box: Box, size: tuple[int, int]) -> None:
+    """Raises `ValueError` for a box that leaves a picture of `size` (width, height), or is too narrow to be used."""
+    x0, y0, x1, y1 = box
+    if x1 > size[0] or y1 > size[1]:
+        raise ValueError(f"the crop box {x0} {y0} {x1} {y1} leaves the picture of {size[0]} x {size[1]} pixels")
+    if min(x1 - x0, y1 - y0) < SHORTEST_SIDE:
+        raise ValueError(f"the crop box {x0} {y0} {x1} {y1} is narrower than {SHORTEST_SIDE} pixels")
+
+
+def open_upright(data: bytes) -> Image.Image:
+    """Decode a picture, turn it upright by its EXIF orientation, make it RGB (transparent parts white).
+
+    Raises `ValueError` that says in words why the picture cannot be shown, or not be trained on.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        check_fit(image)
+        image.load()
+        profile = image.info.get("icc_profile") if image.mode == "RGB" else None
+        with contextlib.suppress(Exception):  # damaged EXIF says nothing about the pixels: taken as upright
+            image = ImageOps.exif_transpose(image)
+        if image.mode == "RGBA" or image.has_transparency_data:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        image = image.convert("RGB")
+    except UnfitError:
+        raise
+    except Image.DecompressionBombError:
+        raise ValueError("too many pixels") from None
+    except UnidentifiedImageError:
+        raise ValueError("not an image of a known format") from None
+    except Exception as error:  # damaged files make Pillow raise almost anything
+        raise ValueError(f"cannot be decoded ({error})") from None
+    image.info = {"icc_profile": profile} if profile else {}
+    return image
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _parse(path: Path, content: bytes | None) -> dict[str, Decision]:
+    if content is None:
+        return {}
+    cure = f"Mend these lines of {path}, or restore an earlier version of it; nothing was changed."
+    try:
+        text = content.decode("utf-8-sig")  # spreadsheets put a byte order mark in front
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path} is not UTF-8 (line {line})", "Save it again as CSV in UTF-8.") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: dict[str, Decision] = {}
+    lines: dict[str, int] = {}
+    problems: list[str] = []
+    line = 1
+    try:
+        for values in reader:
+            if line == 1 and tuple(values) != COLUMNS:
+                raise DataError(f"line 1 of {path} is not the header {','.join(COLUMNS)}", cure)
+            if line > 1 and values:  # blank lines are no rows
+                if len(values) != len(COLUMNS):
+                    problems.append(f"line {line}: {len(values)} values where there are {len(COLUMNS)} columns")
+                elif problem := (row := Decision(*values)).problem():
+                    problems.append(f"line {line}: {problem}")
+                elif row.image_id in rows:
+                    problems.append(f"line {line}: {row.image_id!r} stands on line {lines[row.image_id]} already")
+                else:
+                    rows[row.image_id], lines[row.image_id] = row, line
+            line = reader.line_num + 1
+    except csv.Error as error:
+        problems.append(f"line {line}: not readable as CSV from here on ({error})")
+    if line == 1 and not problems:
+        problems.append(f"{path} is empty: not even the header {','.join(COLUMNS)} is there")
+    if problems:
+        raise DataError(problems, cure)
+    return rows

@@ -1,0 +1,1 @@
+"""Invented insects and how they are drawn."""

@@ -1,0 +1,109 @@
+"""How sure is a network of pictures that show none of its classes? `python -m seran_lib.explain.unknowns --data FOLDER`
+
+A folder can hold images that a run leaves out because their species is none of its classes: crosses and rare forms in
+heliconius. They are what a classifier in the field meets every day. For every run of a profile whose weights, those of
+the ledger, are on this machine its answers to them are written to `results/unknowns/`, and chapter 10 compares them
+with the answers to test images.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
+
+from seran_lib import paths
+from seran_lib.data.manifest import read_manifest
+from seran_lib.data.pack import pack
+from seran_lib.errors import CheckpointError, DataError
+from seran_lib.progress import progress_bar
+from seran_lib.train import ledger
+from seran_lib.train.dataset import Dataset, open_dataset, seen_once
+from seran_lib.train.evaluate import predict, save_table
+from seran_lib.train.evidence import settings_of, stored_weights, trained_network
+from seran_lib.train.profiles import PROFILES, Settings, pick_device
+from seran_lib.train.recipes import RECIPES
+
+
+def unknown_images(manifest: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """Rows of a folder's manifest whose label is none of the classes, or that have none; not those with a conflict."""
+    conflict = manifest.get("label_conflict", pd.Series("", index=manifest.index)).astype(str) == "1"
+    return manifest[~manifest["label"].isin(classes) & ~conflict].reset_index(drop=True)
+
+
+def answer(settings: Settings, dataset: Dataset, images: pd.DataFrame, temperature: float) -> pd.DataFrame:
+    """What the trained network of a run says of images, a row each: image_id, predicted, probability, calibrated.
+
+    Raises DataError where its weights are not on this machine.
+    """
+    device, recipe = pick_device(), RECIPES[settings.recipe]
+    packed = pack(dataset.folder, images, size=settings.size, cache=paths.cache())
+    rows = np.arange(len(images))
+    loader = seen_once(packed, rows, np.zeros(len(rows), dtype=np.int64), settings, device)
+    scores = predict(trained_network(settings, dataset, device), loader, mirrored=recipe.flip).astype(float)
+    return pd.DataFrame(
+        {
+            "image_id": images["image_id"],
+            "predicted": np.array(dataset.classes)[scores.argmax(axis=1)],
+            "probability": softmax(scores, axis=1).max(axis=1),
+            "calibrated": softmax(scores / temperature, axis=1).max(axis=1),
+        }
+    )
+
+
+def separation(known: pd.DataFrame, unknown: pd.DataFrame) -> float:
+    """How well the probability of a prediction tells test images from unknown ones: area under the ROC curve, 0.5 by
+    chance, 1 where every test image gets a higher one."""
+    probabilities = np.concatenate([known["probability"], unknown["probability"]])
+    return float(roc_auc_score(np.repeat([1, 0], [len(known), len(unknown)]), probabilities))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Answer for every run of a data set whose own weights, not a repetition's, are here and that has no answers yet;
+    returns 1 where a folder is bad or the disk is full."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seran_lib.explain.unknowns", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--profile", choices=PROFILES, default="laptop", help="(laptop)")
+    parser.add_argument("--data", required=True, help="folder with manifest.csv")
+    options = parser.parse_args(arguments)
+    try:
+        written = _answer_all(options.profile, options.data)
+    except (DataError, CheckpointError, ValueError, OSError) as error:
+        print(f"unknowns: {error}", file=sys.stderr)
+        return 1
+    print(f"{written} runs answered; see results/unknowns/")
+    if not written:
+        name = Path(options.data).name
+        print(f"of no other run of {name} are the ledger's own weights, not a repetition's, below runs/")
+    return 0
+
+
+def _answer_all(profile: str, data: str) -> int:
+    rows = ledger.read(paths.results()).dropna(subset=["temperature"])
+    rows = rows[rows["profile"] == profile]
+    runs = [(row, settings_of(row, data)) for _, row in rows.iterrows()]
+    runs = [
+        (row, settings)
+        for row, settings in runs
+        if settings.run_id == row["run_id"]
+        and stored_weights(settings) == row["weights_sha256"]
+        and not ledger.file_of(paths.results(), "unknowns", settings.run_id).exists()
+    ]
+    for row, settings in progress_bar(runs, unit="run"):
+        dataset = open_dataset(settings)
+        if dataset.fingerprint != row["data_fingerprint"]:
+            raise DataError(f"{data} holds other images than {settings.run_id} saw", "Give the folder it was run on.")
+        images = unknown_images(read_manifest(dataset.folder), dataset.classes)
+        if images.empty:
+            raise DataError(f"every image of {data} is of a class that the network knows", "Give another data set.")
+        answers = answer(settings, dataset, images, row["temperature"])
+        save_table(ledger.file_of(paths.results(), "unknowns", settings.run_id), answers)
+    return len(runs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Training: settings -> data -> learner -> checkpoints -> one row of the ledger."""

@@ -1,0 +1,126 @@
+"""From a folder in the manifest format to fastai loaders: read, select, split, pack."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.data.core import DataLoaders
+
+from seran_lib import paths
+from seran_lib.data.loaders import PackedLoader, make_loaders, training_rows
+from seran_lib.data.manifest import read_manifest, select
+from seran_lib.data.pack import PackedImages, pack
+from seran_lib.data.split import fingerprint, limit_training, split_by_species
+from seran_lib.demo.dataset import draw_atlas
+from seran_lib.errors import DataError
+from seran_lib.paths import ALA
+from seran_lib.train.profiles import Settings
+from seran_lib.train.recipes import RECIPES
+
+DRAWN = {"species": 6, "images_per_species": 60, "side": 80, "seed": 7}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A selected, split and packed set: `manifest` has a row per image, `parts` and `targets` an entry per row.
+
+    `classes[k]` is the label of class number k; `fingerprint` identifies images, labels and split.
+    """
+
+    folder: str
+    manifest: pd.DataFrame
+    parts: np.ndarray
+    targets: np.ndarray
+    classes: list[str]
+    images: PackedImages
+    fingerprint: str
+
+    def count(self, part: str) -> int:
+        """Number of images in "train", "valid" or "test"."""
+        return int((self.parts == part).sum())
+
+    @property
+    def epoch(self) -> int:
+        """Number of images that an epoch trains on."""
+        return len(training_rows(self.parts))
+
+    def loaders(
+        self, settings: Settings, device: torch.device, *, pieces: int = 1, share: tuple[int, int] = (0, 1)
+    ) -> DataLoaders:
+        """Train, validation and test loaders by the settings' recipe, batch and seed; see `PackedLoader` for the rest.
+
+        Training begins at the recipe's first size; `recipe_callbacks.GrowingSize` goes on to the others.
+        """
+        recipe = RECIPES[settings.recipe]
+        return make_loaders(
+            self.images,
+            self.targets,
+            self.parts,
+            size=recipe.training_sizes(settings.size)[0],
+            batch=settings.batch,
+            seed=settings.seed,
+            device=device,
+            views=recipe.views,
+            evaluation_size=recipe.evaluation_size(settings.size),
+            pieces=pieces,
+            share=share,
+        )
+
+
+def open_dataset(settings: Settings, *, progress: bool = False) -> Dataset:
+    """Read and check the folder, choose species, split with the settings' seed and decode what is not yet packed.
+
+    Without a folder the drawn insects are made. Every image is checked here, so that bad input stops a run before it
+    trains. Raises DataError naming every bad row or file.
+    """
+    folder, manifest, parts = read_split(settings)
+    classes, targets = np.unique(manifest["label"].to_numpy(dtype=str), return_inverse=True)
+    return Dataset(
+        folder=folder,
+        manifest=manifest,
+        parts=parts.to_numpy(dtype=str),
+        targets=targets.astype(np.int64),
+        classes=classes.tolist(),
+        images=pack(folder, manifest, size=settings.size, cache=paths.cache(), progress=progress),
+        fingerprint=fingerprint(manifest, parts),
+    )
+
+
+def seen_once(
+    images: PackedImages, rows: np.ndarray, targets: np.ndarray, settings: Settings, device: torch.device
+) -> PackedLoader:
+    """A loader that shows chosen images of a cache once, in order, as the settings' recipe shows test images."""
+    size = RECIPES[settings.recipe].evaluation_size(settings.size)
+    return PackedLoader(
+        images, rows, targets, size=size, batch=settings.batch, training=False, seed=settings.seed, device=device
+    )
+
+
+def read_split(settings: Settings) -> tuple[str, pd.DataFrame, pd.Series]:
+    """The folder of a run's images, its manifest after the choice of species, and the part of every row.
+
+    No picture is opened. Raises DataError for a manifest that can not be used.
+    """
+    folder = data_folder(settings.data)
+    manifest = select(read_manifest(folder), min_images=settings.min_images)
+    parts = split_by_species(manifest, seed=settings.seed)
+    if settings.images_per_class:
+        parts = limit_training(manifest, parts, settings.images_per_class, seed=settings.seed)
+    return folder, manifest, parts
+
+
+def data_folder(data: str) -> str:
+    """The folder that `data` names: itself, what chapter 02 wrote from the live atlas, or drawn insects, made here.
+
+    Raises DataError where the atlas has not been collected yet.
+    """
+    if data != ALA:
+        return data or str(draw_atlas(paths.cache() / "drawn", **DRAWN))
+    folder = paths.collections() / f"{ALA}-curated"
+    if not folder.is_dir():
+        raise DataError(
+            "nothing has been collected from the live atlas yet",
+            "Run 01_collect_from_ala and 02_curate_and_split with --data ala first.",
+        )
+    return str(folder)

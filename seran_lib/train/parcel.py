@@ -1,0 +1,98 @@
+"""A finished run as one file, to bring it home from a machine that shares no disk: ledger row, curve, predictions.
+
+python -m seran_lib.train.parcel pack results RUN_ID FILE
+python -m seran_lib.train.parcel unpack results FILE
+"""
+
+import argparse
+import csv
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+from seran_lib.errors import CheckpointError
+from seran_lib.files import write_atomically
+from seran_lib.train import ledger
+
+ROW, CURVE, PREDICTIONS = "row.json", "curve.csv", "predictions.csv.gz"
+
+
+def places(results: Path, run_id: str) -> dict[str, Path]:
+    """Where a parcel's curve and predictions lie below a folder of results; predictions, the sign of the end, last."""
+    kinds = {CURVE: "curves", PREDICTIONS: "predictions"}
+    return {name: ledger.file_of(results, kind, run_id) for name, kind in kinds.items()}
+
+
+def rows(results: Path) -> list[dict[str, str]]:
+    """The rows of a ledger as written, oldest first; none where there is no ledger."""
+    ledger.check_header(results / ledger.LEDGER)
+    if not (results / ledger.LEDGER).exists():
+        return []
+    with (results / ledger.LEDGER).open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def pack(results: Path, run_id: str, file: Path) -> None:
+    """Write the newest ledger row of a run, its curve and its predictions into `file`, a zip archive.
+
+    Raises ValueError where the ledger does not hold the run or its files are missing, CheckpointError where the disk
+    is full.
+    """
+    own = [row for row in rows(results) if row["run_id"] == run_id]
+    if not own:
+        raise ValueError(f"{results / ledger.LEDGER} holds no run {run_id}: it has not finished")
+    if missing := [str(path) for path in places(results, run_id).values() if not path.exists()]:
+        raise ValueError(f"{', '.join(missing)}: missing, and the ledger has the run. Restore it, or run again")
+
+    def write(stream) -> None:
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(ROW, json.dumps(own[-1]))
+            for name, path in places(results, run_id).items():
+                archive.write(path, name)
+
+    write_atomically(file, write)
+
+
+def unpack(results: Path, file: Path) -> None:
+    """Put a packed run among the results, as if it had been done here; a row that is there already is not repeated.
+
+    Raises ValueError where the row has other columns than this version writes, and BadZipFile or KeyError where `file`
+    is no parcel.
+    """
+    with zipfile.ZipFile(file) as archive:
+        row = json.loads(archive.read(ROW))
+        if row not in rows(results):
+            ledger.append(results, row)
+        for name, path in places(results, row["run_id"]).items():
+            content = archive.read(name)
+            write_atomically(path, lambda stream, content=content: stream.write(content))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Pack or unpack; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m seran_lib.train.parcel", description="Bring finished runs home.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name in ("pack", "unpack"):
+        action = actions.add_parser(name)
+        action.add_argument("results", type=Path, help="folder of the ledger")
+        if name == "pack":
+            action.add_argument("run_id")
+        action.add_argument("file", type=Path)
+    options = parser.parse_args(arguments)
+    try:
+        if options.action == "pack":
+            pack(options.results, options.run_id, options.file)
+        else:
+            unpack(options.results, options.file)
+    except (zipfile.BadZipFile, KeyError) as error:
+        print(f"parcel: {options.file} is no parcel of a run: {error}", file=sys.stderr)
+        return 1
+    except (ValueError, OSError, CheckpointError) as error:
+        print(f"parcel: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

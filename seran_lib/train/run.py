@@ -1,0 +1,226 @@
+"""One run from settings to ledger row: open the data, train, measure once on the test set, record."""
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import save as to_safetensors
+
+from seran_lib.data.split import fingerprint
+from seran_lib.errors import CheckpointError, DataError
+from seran_lib.files import remove_partial_files, write_atomically
+from seran_lib.nets.describe import count_parameters
+from seran_lib.nets.pretrained import PRETRAINED
+from seran_lib.train import ledger
+from seran_lib.train.callbacks.step import contiguous
+from seran_lib.train.dataset import Dataset, open_dataset, read_split
+from seran_lib.train.distributed import say, share, wait_for_all
+from seran_lib.train.evaluate import fit_temperature, measure, predict, prediction_table, read_predictions, save_table
+from seran_lib.train.learner import Training, train
+from seran_lib.train.profiles import Settings, pick_device
+from seran_lib.train.recipes import RECIPES
+from seran_lib.train.transfer import fit_frozen
+
+WEIGHTS = "weights.safetensors"
+
+
+def curve_path(settings: Settings) -> Path:
+    """Where the run's losses and errors per epoch are kept."""
+    return ledger.file_of(settings.results, "curves", settings.run_id)
+
+
+def predictions_path(settings: Settings) -> Path:
+    """Where the run's predictions of the test images are kept."""
+    return ledger.file_of(settings.results, "predictions", settings.run_id)
+
+
+def finished(settings: Settings, dataset: Dataset) -> dict[str, object] | None:
+    """The ledger row of this run on these very images and split, or None where it still has to be done."""
+    rows = recorded(settings)
+    rows = rows[rows["data_fingerprint"] == dataset.fingerprint]
+    complete = curve_path(settings).exists() and predictions_path(settings).exists()
+    return rows.iloc[-1].to_dict() if len(rows) and complete else None
+
+
+def recorded(settings: Settings) -> pd.DataFrame:
+    """The ledger's row of this run, on whatever images; empty where it has none."""
+    rows = ledger.read(settings.results)
+    rows = rows[rows["run_id"] == settings.run_id]
+    for name in ("width", "size", "batch", "lr"):  # not in the run's name as a rule, but a profile may have changed
+        rows = rows[rows[name] == getattr(settings, name)]
+    return rows
+
+
+def companions(settings: Settings) -> pd.DataFrame:
+    """The ledger's rows that ought to be of the same images and split as this run."""
+    rows = ledger.read(settings.results)
+    same = rows["data"] == settings.data_name
+    for name in ("profile", "seed", "images_per_class"):
+        same &= rows[name] == getattr(settings, name)
+    return rows[same]
+
+
+def other_images(run_id: str, settings: Settings) -> str:
+    """What to tell a user whose folder has other images than the ledger's run of that name."""
+    return (
+        f"{settings.results / ledger.LEDGER} holds {run_id} on other images than those in {settings.data}: give that "
+        "folder another name to keep both results, or delete its rows to replace them"
+    )
+
+
+def up_to_date(trainings: Iterable[Settings]) -> set[str]:
+    """Names of the runs that the ledger holds on the images which their folder has now.
+
+    Where that folder is not on this machine, or is not in order, the ledger is believed.
+    """
+    now, names = {}, set()
+    for settings in trainings:
+        known = recorded(settings)["data_fingerprint"]
+        if known.empty:
+            continue
+        split = (settings.data, settings.min_images, settings.images_per_class, settings.seed)
+        if split not in now:
+            with suppress(DataError):
+                now[split] = fingerprint(*read_split(settings)[1:])
+        if split not in now or now[split] in set(known):
+            names.add(settings.run_id)
+    return names
+
+
+def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]:
+    """Do the run, or what is left of it, and return its ledger row.
+
+    A run that the ledger holds is repeated only where its weights are not on this machine, as in a fresh clone. Its row
+    stays as it is then, and the new error is said beside the old one. Raises CheckpointError where another process is
+    at work in the same folder, and where the ledger holds runs of the same name of data and the same seed on other
+    images: they can not be compared, and are not to be replaced.
+    """
+    first = share()[0] == 0
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        held = FileLock(settings.folder / ".lock").acquire(timeout=0) if first else nullcontext()
+    except Timeout as error:
+        raise CheckpointError(
+            f"another process is training in {settings.folder}: wait for it, or give another out folder"
+        ) from error
+    with held:
+        if first:
+            remove_partial_files(settings.folder)
+        dataset = dataset or open_dataset(settings, progress=first)
+        others = companions(settings)
+        others = others[others["data_fingerprint"] != dataset.fingerprint]
+        if settings.profile != "smoke" and len(others):
+            raise CheckpointError(other_images(others["run_id"].iloc[-1], settings))
+        row = finished(settings, dataset)
+        if row and (settings.folder / WEIGHTS).exists():
+            say(f"{settings.run_id} is in the ledger since {row['utc']}: nothing to do")
+            return row
+        if row:
+            say(f"{settings.run_id} is in the ledger since {row['utc']}, but its weights are not here: it is repeated")
+            ledger.read_repeats(settings.results)  # a file of other columns is found out now
+        train_it = fit_frozen if settings.recipe == "frozen" else train
+        training = train_it(settings, dataset, pick_device())
+        if first:
+            row = compare(settings, dataset, training, row) if row else record(settings, dataset, training)
+        wait_for_all()
+        return row or finished(settings, dataset)
+
+
+def save_weights(settings: Settings, weights: bytes) -> None:
+    """Write the run's weights, as safetensors has them; where they are, the run is not done again."""
+    write_atomically(settings.folder / WEIGHTS, lambda stream: stream.write(weights))
+
+
+def compare(settings: Settings, dataset: Dataset, training: Training, row: dict[str, object]) -> dict[str, object]:
+    """Say a repetition's test error beside that of the ledger's row, save its weights, and return the row.
+
+    `repeats.csv` keeps the error, and how many test images are answered otherwise than then.
+    """
+    test = dataset.loaders(settings, next(training.model.parameters()).device)[2]
+    scores = predict(training.model, test, mirrored=RECIPES[settings.recipe].flip)
+    error = measure(scores, dataset.targets[dataset.parts == "test"])["top1_error"]
+    answers = prediction_table(scores, dataset, "test", row["temperature"])
+    both = answers.merge(read_predictions(predictions_path(settings)), on="image_id", suffixes=("", "_then"))
+    weights = to_safetensors(contiguous(training.model))
+    repeat = {
+        "run_id": settings.run_id,
+        "test_top1_error": round(float(error), 4),
+        "other_answers": int((both["predicted"] != both["predicted_then"]).sum()),
+        **origin(training, weights),
+    }
+    if repeat["weights_sha256"] not in set(ledger.read_repeats(settings.results)["weights_sha256"]):
+        ledger.append(settings.results, repeat, ledger.REPEATS)  # unless the disk was full, or a kill came, just below
+    save_weights(settings, weights)
+    say(f"test error {error:.2f} %; in the ledger, which keeps the first result: {row['test_top1_error']:.2f} %")
+    return row
+
+
+def origin(training: Training, weights: bytes) -> dict[str, object]:
+    """When a finished training is recorded, by what code and on what it was made: columns of the ledger."""
+    commit, dirty = ledger.git_state()
+    return {
+        "utc": ledger.now(),
+        "git_commit": commit,
+        "dirty": dirty,
+        "precision": training.of_all_epochs("precision"),
+        "device": training.of_all_epochs("device"),
+        "versions": ledger.versions(),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+
+
+def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str, object]:
+    """Measure a finished training, save weights, curve and predictions, and append the ledger row.
+
+    What was measured of other weights, those of a row that this one replaces, is removed.
+    """
+    loaders = dataset.loaders(settings, next(training.model.parameters()).device)
+    measured = {}
+    for part, loader in (("valid", loaders[1]), ("test", loaders[2])):
+        scores = predict(training.model, loader, mirrored=RECIPES[settings.recipe].flip)
+        targets = dataset.targets[dataset.parts == part]
+        measured |= {f"{part}_{name}": value for name, value in measure(scores, targets).items()}
+        if part == "valid":
+            temperature = fit_temperature(scores, targets)
+        else:
+            save_table(predictions_path(settings), prediction_table(scores, dataset, part, temperature))
+    weights = to_safetensors(contiguous(training.model))
+    save_weights(settings, weights)
+    save_table(curve_path(settings), training.log)
+    for kind in ("looks", "unknowns"):
+        ledger.file_of(settings.results, kind, settings.run_id).unlink(missing_ok=True)
+    device = loaders.device
+    row = {
+        "run_id": settings.run_id,
+        "profile": settings.profile,
+        "data": settings.data_name,
+        "data_fingerprint": dataset.fingerprint,
+        "classes": len(dataset.classes),
+        **{part: dataset.count(part) for part in ("train", "valid", "test")},
+        "model": settings.model,
+        "width": settings.width,
+        "size": settings.size,
+        "wiring": settings.wiring,
+        "pool": "avg" if settings.model in ("seran_d_avg_pool", *PRETRAINED) else "max",
+        "init": settings.init,
+        "recipe": settings.recipe,
+        "images_per_class": settings.images_per_class,
+        "seed": settings.seed,
+        "epochs": settings.epochs,
+        "batch": settings.batch,
+        "micro_batch": settings.batch // share()[1] // training.fit.pieces,
+        "lr": settings.lr,
+        **{name: round(float(value), 4) for name, value in measured.items() if name != "valid_macro_error"},
+        "temperature": round(temperature, 4),
+        "parameters": count_parameters(training.model),
+        "seconds": round(training.seconds, 1),
+        "images_per_second": round(training.images_per_second, 1),
+        "gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else "",
+        **origin(training, weights),
+    }
+    ledger.append(settings.results, row)
+    return row

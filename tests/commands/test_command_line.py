@@ -1,0 +1,283 @@
+"""`python -m seran_lib.data` from the first question to the split, on a small demo atlas."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+from functools import partial
+
+import pandas as pd
+import pytest
+import requests
+
+from seran_lib import sources
+from seran_lib.commands import data as command
+from seran_lib.data.manifest import read_manifest
+from seran_lib.data.names import slug
+from seran_lib.demo.atlas import server
+from seran_lib.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A demo atlas that is drawn in a moment, in place of the one of the book."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "DemoAtlas", partial(server.DemoAtlas, species=5, images=90, side=72, seed=3))
+        yield
+
+
+@pytest.fixture(scope="module")
+def collected(small, tmp_path_factory):
+    """A planned and fetched collection. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("collected") / "demo"
+    assert command.main(["plan", str(folder), "--source", "demo", "--species", "4"]) == 0
+    assert command.main(["fetch", str(folder)]) in (0, 1)  # 1: the atlas holds pictures that cannot be had
+    return folder
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_plan_says_what_would_be_fetched_and_fetches_nothing(small, tmp_path, capsys):
+    words = ["plan", str(tmp_path / "set"), "--source", "demo", "--per-species", "6", "--licence", "CC BY"]
+    assert command.main(words) == 0
+    said = capsys.readouterr().out
+    planned = rows(tmp_path / "set" / "plan.csv")
+    assert {row["licence"].split(" 3")[0].split(" 4")[0] for row in planned} == {"CC BY"}
+    assert max(pd.Series([row["label"] for row in planned]).value_counts()) <= 6
+    for words in (f"{len(planned)}", "licence CC BY 4.0", "about 0 min at 5 pictures a second", "next: python -m"):
+        assert words in said
+    assert not (tmp_path / "set" / "images").exists()
+
+
+def test_what_is_fetched_is_a_set_that_the_book_can_read(collected):
+    manifest = read_manifest(collected)
+    planned = rows(collected / "plan.csv")
+    failed = rows(collected / "failures.csv")
+    assert len(manifest) + len(failed) == len(planned)
+    assert manifest["label"].nunique() == 4
+    for row in manifest.itertuples():
+        assert (collected / row.file).is_file()
+        assert row.file.split("/")[1] == slug(row.label)
+        assert row.licence or "licence unknown" in row.attribution
+    assert {row["image_id"] for row in rows(collected / "CREDITS.csv")} == set(manifest["image_id"])
+
+
+def test_no_address_of_a_redirect_is_written_anywhere(collected):
+    for path in collected.rglob("*"):
+        if path.is_file() and path.suffix in (".csv", ".md", ".json", ".sqlite") and "listing" not in path.name:
+            assert b"signature=" not in path.read_bytes(), path
+
+
+def test_an_interrupted_plan_asks_nothing_twice(small, tmp_path):
+    query = command.client.Query()
+    with sources.service("demo") as service:
+        command.client.collect_plan(service.atlas(tmp_path), query, tmp_path, species=3)
+        first = len(service.demo.log)
+        planned = (tmp_path / "plan.csv").read_bytes()
+        command.client.collect_plan(service.atlas(tmp_path), query, tmp_path, species=3)
+        again = [path for _, _, path, status in service.demo.log[first:] if status == 200]
+    assert not again
+    assert (tmp_path / "plan.csv").read_bytes() == planned
+
+
+def test_verify_names_what_was_damaged_and_fetch_mends_it(collected, tmp_path, capsys):
+    folder = shutil.copytree(collected, tmp_path / "set")
+    assert command.main(["verify", str(folder)]) == 0
+    damaged = folder / read_manifest(folder)["file"][0]
+    original = damaged.read_bytes()
+    damaged.write_bytes(original[:-50])
+    assert command.main(["verify", str(folder)]) == 1
+    assert damaged.relative_to(folder).as_posix() in capsys.readouterr().out
+    command.main(["fetch", str(folder)])
+    assert damaged.read_bytes() == original
+
+
+def test_curate_and_split_end_with_a_set_to_train_on(collected, tmp_path, capsys):
+    folder = shutil.copytree(collected, tmp_path / "set")
+    manifest = read_manifest(folder)
+    unwanted = manifest["image_id"][0]
+    (folder / "decisions.csv").write_text(f"image_id,decision,value,reason,sha256\n{unwanted},drop,,blurred,\n")
+    out = tmp_path / "curated"
+    words = ["curate", str(folder), str(out), "--accept-proposals", "--min-images", "12"]
+    assert command.main(words) == 0
+    curated = read_manifest(out)
+    assert unwanted not in set(curated["image_id"])
+    assert curated["label"].value_counts().min() >= 12
+    assert len(rows(folder / "proposals.csv")) > 0
+    counts = curated["label"].value_counts()
+    lost = counts[counts == counts.min()].sum()
+    assert command.main(["split", str(out), "--min-images", str(counts.min() + 1)]) == 0
+    assert f"left out: {lost} images, too few images" in capsys.readouterr().out
+    assert command.main(["split", str(out), "--min-images", "12", "--seed", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "left out" not in said
+    parts = pd.read_csv(out / "split.csv")["part"].value_counts()
+    assert f"{parts['train']} images to train, {parts['valid']} for validation, {parts['test']} for the test" in said
+    assert "occurrence" in said
+    shutil.copy(folder / "proposals.csv", out)  # as curating the curated would leave there
+    assert command.main(words) == 0, "a second curation replaces the first and its split"
+    assert not (out / "split.csv").exists()
+    assert command.main([*words, "--decisions", str(folder / "desicions.csv")]) == 2
+    assert "desicions.csv is no file" in capsys.readouterr().err
+
+
+def test_proposals_are_made_once_and_again_for_a_new_manifest(collected, tmp_path, monkeypatch):
+    folder = shutil.copytree(collected, tmp_path / "set")
+    (folder / "proposals.csv").unlink(missing_ok=True)
+    calls = []
+    propose = command.proposals.propose
+    monkeypatch.setattr(command.proposals, "propose", lambda *given: calls.append(1) or propose(*given))
+    words = ["curate", str(folder), str(tmp_path / "out"), "--min-images", "1", "--accept-proposals"]
+    assert command.main(words) == 0
+    first = (tmp_path / "out" / "manifest.csv").read_bytes()
+    assert command.main(words) == 0
+    assert (len(calls), (tmp_path / "out" / "manifest.csv").read_bytes()) == (1, first)
+    os.utime(folder / "manifest.csv", (2e9, 2e9))
+    assert command.main(words) == 0
+    assert len(calls) == 2
+
+
+def test_copies_stay_together_where_their_ids_look_like_numbers(collected, tmp_path):
+    folder = shutil.copytree(collected, tmp_path / "set")
+    manifest = read_manifest(folder)
+    manifest["image_id"] = [f"{number:05d}" for number in range(len(manifest))]
+    manifest.to_csv(folder / "manifest.csv", index=False)
+    members = manifest["image_id"][:2].tolist()
+    pair = [(one, "group", "copies", "", other, 1.0) for one, other in (members, members[::-1])]
+    pd.DataFrame(pair, columns=command.proposals.COLUMNS).to_csv(folder / "proposals.csv", index=False)
+    os.utime(folder / "proposals.csv", (2e9, 2e9))
+    words = ["curate", str(folder), str(tmp_path / "out"), "--min-images", "1", "--accept-proposals"]
+    assert command.main(words) == 0
+    groups = read_manifest(tmp_path / "out").set_index("image_id")["group"]
+    assert groups[members[0]] == groups[members[1]]
+
+
+def test_other_addresses_and_another_pace_reach_the_client(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(command.client, "collect_plan", lambda atlas, *_, **__: seen.append(atlas) or 1 / 0)
+    words = ["--occurrences", "http://o.example/ws", "--images", "http://i.example", "--per-second", "2"]
+    with pytest.raises(ZeroDivisionError):
+        command.main(["plan", str(tmp_path), *words])
+    assert (seen[0].occurrences_base, seen[0].images_base) == ("http://o.example/ws", "http://i.example")
+    assert seen[0].names_base == command.client.NAMES
+
+
+def test_a_list_from_elsewhere_is_fetched_checked_and_credited(collected, tmp_path, monkeypatch):
+    """As a list of Zenodo files: addresses and MD5, no atlas behind it."""
+    known = read_manifest(collected).iloc[:3]
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    sums = [hashlib.md5((collected / file).read_bytes()).hexdigest() for file in known["file"]]
+    with (folder / "plan.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image_id", "label", "source_url", "source_md5", "licence", "record"])
+        for k, (row, md5) in enumerate(zip(known.itertuples(), sums, strict=True)):
+            writer.writerow([f"x{k}", row.label, row.source_url, md5 if k else "0" * 32, "CC BY 4.0", "one record"])
+    with sources.service("demo") as service:
+        monkeypatch.setattr(sources, "service", lambda source: sources.contextlib.nullcontext(service))
+        assert command.main(["fetch", str(folder)]) == 1
+    manifest = read_manifest(folder)
+    assert manifest["image_id"].tolist() == ["x1", "x2"]
+    assert manifest["group"].tolist() == ["x1", "x2"], "a record of Zenodo is a whole drawer, not one specimen"
+    assert rows(folder / "failures.csv")[0]["reason"] == "its MD5 is not that of the plan"
+    assert "CC BY 4.0" in (folder / "CREDITS.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fetch", "nowhere"], "holds no plan.csv"),
+        (["verify", "nowhere"], "holds no manifest.csv"),
+        (["split", "nowhere"], "is not a folder"),
+        (["plan", "a file", "--source", "demo"], "a file cannot be read or written"),
+        (["curate", "nowhere", "out"], "is not a folder"),
+        (["plan", "set", "--source", "demo", "--taxon", "Insektae"], "knows no taxon of the name 'Insektae'"),
+        (["plan", "set", "--source", "demo", "--licence", "free"], "not a licence: 'free'"),
+        (["plan", "set", "--source", "demo", "--species", "0"], "must be positive"),
+    ],
+)
+def test_wrong_questions_get_an_answer_in_words(small, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a file").touch()
+    assert command.main(words) in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+def test_a_service_that_cannot_be_reached_is_said_so(tmp_path, monkeypatch, capsys):
+    def unreachable(*args, **kwargs):
+        raise requests.ConnectionError("no route")
+
+    monkeypatch.setattr(sources.Service, "atlas", unreachable)
+    assert command.main(["plan", str(tmp_path / "set")]) == 1
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sources.Service, "atlas", interrupted)
+    assert command.main(["plan", str(tmp_path / "set")]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", [[], ["plan"], ["fetch"], ["verify"], ["curate"], ["split"]])
+def test_help(word, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.main([*word, "--help"])
+    assert stopped.value.code == 0
+    assert "usage: python -m seran_lib.data" in capsys.readouterr().out
+
+
+def test_only_a_demo_collection_is_emptied_and_its_decisions_stay(collected, tmp_path):
+    photographs = tmp_path / "photographs"
+    (photographs / "images").mkdir(parents=True)
+    for name in ("manifest.csv", "images/a.jpg"):
+        (photographs / name).write_text("mine")
+    with pytest.raises(DataError, match="photographs is no demo collection"):
+        sources.clear_demo(photographs)
+    assert (photographs / "images" / "a.jpg").read_text() == (photographs / "manifest.csv").read_text() == "mine"
+
+    demo = shutil.copytree(collected, tmp_path / "demo")
+    (demo / "decisions.csv").write_text("decided")
+    before = sorted(demo.rglob("*"))
+    for name in ("thesis.md", "images/a.jpg"):
+        (demo / name).write_text("mine")
+        with pytest.raises(DataError, match=f"{name} is no part of a demo collection"):
+            sources.clear_demo(demo)
+        (demo / name).unlink()
+    assert sorted(demo.rglob("*")) == before
+    sources.clear_demo(demo)
+    assert [path.name for path in demo.iterdir()] == ["decisions.csv"]
+    sources.clear_demo(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_is_left_of_an_interrupted_demo_is_emptied_in_its_own_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERAN_RUNS", str(tmp_path))
+    folder = sources.folder_of("demo")
+    folder.mkdir()
+    (folder / "listing-cache.sqlite").touch()
+    sources.clear_demo(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_chapter_1_knows_what_its_data_means(tmp_path):
+    assert [sources.source_for(data) for data in ("", "ala", str(tmp_path))] == ["demo", "ala", "demo"]
+    with pytest.raises(DataError, match="'ALA', no folder"):
+        sources.source_for("ALA")
+
+
+def test_the_source_of_a_collection_is_read_from_its_question(tmp_path):
+    assert sources.source_of(tmp_path) == "ala"
+    (tmp_path / "query.json").write_text(json.dumps({"services": {"images": server.IMAGES}}))
+    assert sources.source_of(tmp_path) == "demo"
+    (tmp_path / "query.json").write_text("{")
+    with pytest.raises(DataError, match="not readable as JSON"):
+        sources.source_of(tmp_path)
+    with pytest.raises(ValueError, match="unknown source 'gbif'"), sources.service("gbif"):
+        pass

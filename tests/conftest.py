@@ -1,0 +1,71 @@
+"""A small drawn set and settings small enough to train in seconds, away from the repository's own runs and results."""
+
+import dataclasses
+import gc
+import shutil
+
+import pytest
+from matplotlib import pyplot as plt
+
+from seran_lib import paths
+from seran_lib.demo.dataset import draw_atlas
+from seran_lib.train import profiles, run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def libraries_are_not_looked_through_for_garbage():
+    """statsmodels collects garbage at every correction of p-values, and would look through all of torch."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def atlas(tmp_path_factory):
+    """Three drawn species, 20 or more images each, 48 px."""
+    folder = tmp_path_factory.mktemp("atlas") / "insects"
+    return draw_atlas(folder, species=3, images_per_species=34, side=48, seed=1)
+
+
+def two_epochs(atlas, folder, monkeypatch):
+    """Two epochs of SERAN at an eighth of its width, its results below `folder`."""
+    monkeypatch.setenv("SERAN_RUNS", str(folder / "runs"))
+    return dataclasses.replace(profiles.resolve("smoke", data=str(atlas), model="seran", epochs=2), batch=32)
+
+
+@pytest.fixture
+def settings(atlas, tmp_path, monkeypatch):
+    """Of a run that nobody has done."""
+    return two_epochs(atlas, tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def trained_once(atlas, tmp_path_factory):
+    """The folder of a finished run, and its row of the ledger."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return folder, run.run(two_epochs(atlas, folder, monkeypatch))
+
+
+@pytest.fixture
+def trained(trained_once, settings, tmp_path):
+    """Settings and ledger row of a finished run, a copy that may be damaged."""
+    folder, row = trained_once
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return settings, row.copy()
+
+
+@pytest.fixture
+def read_from(monkeypatch):
+    """Has tables, figures and verdicts read the results of another folder than the repository's."""
+
+    def read_from(folder):
+        monkeypatch.setattr(paths, "results", lambda: folder)
+        return folder
+
+    yield read_from
+    plt.close("all")
+
+
+@pytest.fixture
+def results(tmp_path, read_from):
+    """An empty folder of results, read instead of the repository's."""
+    return read_from(tmp_path)

@@ -1,0 +1,101 @@
+"""Outlines: exact on drawn insects, found on sheets, and not pretended where there is nothing to find."""
+
+import dataclasses
+import hashlib
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageDraw
+
+from seran_lib.demo import dataset as drawn_module
+from seran_lib.demo.dataset import draw_insect, make_species
+from seran_lib.explain.regions import as_window, find_regions
+from seran_lib.train.dataset import open_dataset
+
+
+def test_drawn_insects_have_the_outline_of_the_very_picture_that_was_drawn(settings, monkeypatch):
+    """The masks come from drawing again: what is drawn must be the file in the atlas, byte by byte."""
+    drawn = []
+
+    def draw(*arguments, **options):
+        drawing = draw_insect(*arguments, **options)
+        buffer = io.BytesIO()
+        drawing.image.save(buffer, "JPEG", quality=90)
+        drawn.append(hashlib.sha256(buffer.getvalue()).hexdigest())
+        return drawing
+
+    monkeypatch.setattr(drawn_module, "draw_insect", draw)
+    dataset = open_dataset(settings)
+    regions = find_regions(dataset)
+    test = dataset.parts == "test"
+    assert drawn == dataset.manifest["sha256"][test].tolist()
+    assert regions.exact and regions.usable.all()
+    side = dataset.images.side
+    assert regions.insect.shape == regions.furniture.shape == (test.sum(), side, side)
+    is_sheet = dataset.manifest["view"].to_numpy()[test] == "sheet"
+    assert (regions.furniture.any(axis=(1, 2)) == is_sheet).all()
+    assert not (regions.insect & regions.furniture).any()
+
+
+def board(path, *, insect=True):
+    """A white board with a dark ellipse, a label with a line of writing, and a ruler."""
+    image = Image.fromarray(np.random.default_rng(0).normal(225, 2, (200, 260, 3)).clip(0, 255).astype(np.uint8))
+    canvas = ImageDraw.Draw(image)
+    if insect:
+        canvas.ellipse((90, 40, 170, 110), fill=(60, 40, 20))
+    canvas.rectangle((15, 150, 90, 190), fill=(250, 250, 250), outline=(20, 20, 20), width=2)
+    canvas.text((22, 165), "Danaus 1901", fill=(0, 0, 0))
+    for x in range(130, 250, 8):
+        canvas.line((x, 170, x, 190), fill=(0, 0, 0), width=2)
+    image.save(path)
+
+
+@pytest.fixture
+def photographs(tmp_path, settings):
+    """A data set of three sheets, the last without a specimen, all of them test images."""
+    for k in range(3):
+        board(tmp_path / f"{k}.png", insect=k < 2)
+    data = open_dataset(settings)
+    manifest = pd.DataFrame({"image_id": ["0", "1", "2"], "file": ["0.png", "1.png", "2.png"], "label": list("aba")})
+    return dataclasses.replace(data, folder=str(tmp_path), manifest=manifest, parts=np.array(["test"] * 3))
+
+
+def test_on_a_sheet_specimen_and_furniture_are_found(photographs):
+    regions = find_regions(photographs)
+    side = photographs.images.side
+    truth = np.zeros((200, 260), dtype=bool)
+    y, x = np.mgrid[:200, :260]
+    truth[((x - 130) / 40) ** 2 + ((y - 75) / 35) ** 2 <= 1] = True
+    truth = as_window(truth, side)
+    found = regions.insect[0]
+    assert (found & truth).sum() / (found | truth).sum() > 0.85
+    label = np.zeros((200, 260), dtype=bool)
+    label[150:190, 30:90] = True  # as far as it lies in the central square
+    label = as_window(label, side)
+    assert (regions.furniture[0] & label).sum() > 0.8 * label.sum()
+    assert not (regions.furniture & regions.insect).any()
+    assert not regions.exact
+
+
+def test_a_sheet_without_a_specimen_is_not_used(photographs):
+    assert find_regions(photographs).usable.tolist() == [True, True, False]
+
+
+def test_field_photographs_are_not_used(photographs, tmp_path):
+    for k in range(3):
+        drawing = draw_insect(make_species(3, 1)[k], np.random.default_rng(k), side=200)
+        drawing.image.save(tmp_path / f"{k}.png")
+    assert not find_regions(photographs).usable.any()
+
+
+def test_the_window_is_the_central_square():
+    wide = np.zeros((20, 60), dtype=bool)
+    wide[:, 20:40] = True
+    assert as_window(wide, 10).all()
+    wide = np.zeros((20, 60), dtype=bool)
+    wide[:10, 20:30] = True
+    expected = np.zeros((10, 10), dtype=bool)
+    expected[:5, :5] = True
+    assert np.array_equal(as_window(wide, 10), expected)

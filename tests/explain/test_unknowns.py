@@ -1,0 +1,104 @@
+"""Answers to images of no class: which images those are, whose weights answer, and what is refused."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seran_lib import paths
+from seran_lib.data.manifest import read_manifest
+from seran_lib.errors import DataError
+from seran_lib.explain import unknowns
+from seran_lib.train import evidence, ledger, run
+from seran_lib.train.dataset import open_dataset
+from seran_lib.train.profiles import resolve
+
+
+def test_unknown_images_have_another_label_or_none_and_no_conflict():
+    manifest = pd.DataFrame(
+        {"image_id": list("abcde"), "label": ["ant", "rare", "", "ant", "rare"], "label_conflict": [0, 0, 0, 1, 1]}
+    )
+    assert unknowns.unknown_images(manifest, ["ant", "bee"])["image_id"].tolist() == ["b", "c"]
+    assert len(unknowns.unknown_images(manifest.drop(columns="label_conflict"), ["ant"])) == 3
+
+
+def test_separation_is_chance_for_alike_and_whole_for_apart():
+    known = pd.DataFrame({"probability": [0.9, 0.8, 0.95]})
+    assert unknowns.separation(known, pd.DataFrame({"probability": [0.3, 0.5]})) == 1
+    assert unknowns.separation(known, known) == 0.5
+
+
+@pytest.fixture(autouse=True)
+def places(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "results", lambda: settings.results)
+
+
+def test_the_trained_network_answers_and_its_weights_are_those_of_the_run(trained):
+    settings, row = trained
+    dataset = open_dataset(settings)
+    test = dataset.manifest[dataset.parts == "test"].reset_index(drop=True)
+    answers = unknowns.answer(settings, dataset, test, row["temperature"])
+    kept = pd.read_csv(run.predictions_path(settings), dtype={"image_id": str})
+    assert answers["predicted"].tolist() == kept["predicted"].tolist()
+    assert np.allclose(answers["probability"], kept["probability"], rtol=1e-4)
+    assert np.allclose(answers["calibrated"], kept["calibrated"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(("model", "recipe"), [("seran", "views"), ("efficientnet_lite0", "frozen")])
+def test_it_answers_as_the_recipe_did(settings, model, recipe):
+    """At the recipe's size of test images, with its mirror images, and with a linear classifier from scikit-learn."""
+    chosen = resolve("smoke", data=settings.data, model=model, recipe=recipe, epochs=1)
+    row, dataset = run.run(chosen), open_dataset(chosen)
+    test = dataset.manifest[dataset.parts == "test"].reset_index(drop=True)
+    kept = pd.read_csv(run.predictions_path(chosen), dtype={"image_id": str})
+    answers = unknowns.answer(chosen, dataset, test, row["temperature"])
+    assert np.allclose(answers["probability"], kept["probability"], rtol=1e-3)
+
+
+def test_a_wrong_folder_is_named_without_a_traceback(trained, capsys):
+    assert unknowns.main(["--profile", "smoke", "--data", "no-such-folder"]) == 1
+    assert "no-such-folder" in capsys.readouterr().err
+
+
+def test_without_weights_it_says_how_to_get_them(trained):
+    settings, _ = trained
+    (settings.folder / run.WEIGHTS).unlink()
+    with pytest.raises(DataError, match=r"not on this machine[\s\S]*Train the run again"):
+        evidence.trained_network(settings, open_dataset(settings), unknowns.pick_device())
+
+
+def test_the_command_refuses_a_folder_where_everything_is_known(trained, capsys):
+    settings, row = trained
+    assert unknowns.unknown_images(read_manifest(settings.data), open_dataset(settings).classes).empty
+    assert unknowns.main(["--profile", "smoke", "--data", settings.data]) == 1
+    assert "every image" in capsys.readouterr().err
+    assert ledger.read(settings.results)["run_id"].tolist() == [row["run_id"]]
+
+
+def test_the_weights_of_a_repetition_do_not_answer_for_the_run(trained, capsys):
+    settings, _ = trained
+    path = settings.folder / run.WEIGHTS
+    path.write_bytes(path.read_bytes() + b" ")
+    assert unknowns.main(["--profile", "smoke", "--data", settings.data]) == 0
+    assert capsys.readouterr().out.startswith("0 runs answered")
+
+
+def test_the_command_answers_once_for_what_has_no_label(settings, tmp_path, capsys):
+    folder = shutil.copytree(settings.data, tmp_path / "insects")
+    manifest = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+    unknown = manifest["label"] == manifest["label"].iloc[0]
+    manifest.assign(label=manifest["label"].mask(unknown, "")).to_csv(folder / "manifest.csv", index=False)
+    run_id = run.run(dataclasses.replace(settings, data=str(folder)))["run_id"]
+    command = ["--profile", "smoke", "--data", str(folder)]
+    capsys.readouterr()
+    assert unknowns.main(command) == 0 and "1 runs answered" in capsys.readouterr().out
+    answers = pd.read_csv(settings.results / "unknowns" / f"{run_id}.csv.gz", dtype={"image_id": str})
+    assert sorted(answers["image_id"]) == sorted(manifest["image_id"][unknown])
+    assert unknowns.main(command) == 0 and "0 runs answered" in capsys.readouterr().out
+
+
+def test_other_settings_are_another_run(trained):
+    settings, row = trained
+    assert evidence.settings_of(pd.Series(row), settings.data) == dataclasses.replace(settings, batch=16)

@@ -1,0 +1,103 @@
+"""The parameter formulas equal real networks, the search is sound, and the default SERAN is its choice."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seran_lib.nets import create_model
+from seran_lib.nets.describe import count_parameters
+from seran_lib.nets.models import SERAN, SERAN_D
+from seran_lib.nets.network import StagedNetwork
+from seran_lib.paper import reconstruct
+
+per_stage = st.tuples(*[st.integers(0, 2)] * 4)
+
+
+@settings(max_examples=8, deadline=None)
+@given(se=per_stage, attention=st.tuples(*[st.integers(0, 1)] * 3), plain=per_stage)
+def test_formula_counts_what_the_network_owns(se, attention, plain):
+    layout = tuple(reconstruct.arrange(*counts) for counts in zip(se, (*attention, 0), plain, strict=True))
+    model = StagedNetwork(layout, 10)
+    body = count_parameters(model) - count_parameters(model.classifier)
+    assert reconstruct.body_parameters(se, attention, plain) == body
+
+
+def test_formula_counts_the_port():
+    """The 2018 port allocates 85.23 million weights for Attention-92 with 1000 classes and uses 52.47 million."""
+    counts = {
+        unused: reconstruct.body_parameters((0,) * 4, (1, 2, 3), (0, 0, 0, 2), stem=(64, 64, 64), unused=unused)
+        for unused in ("none", "every unit")
+    }
+    three_layers, seven_by_seven = 27 * 64 + 18 * 64 * 64 + 6 * 64, 49 * 3 * 64 + 2 * 64
+    rest = seven_by_seven - three_layers + 2049 * 1000
+    assert counts["none"] + rest == 52_466_344
+    assert (counts["every unit"] + rest) / 1e6 == pytest.approx(85.23, abs=0.005)
+
+
+@given(se=st.integers(0, 5), attention=st.integers(0, 3), plain=st.integers(0, 4))
+def test_arrangement_keeps_every_module_and_alternates(se, attention, plain):
+    word = reconstruct.arrange(se, attention, plain)
+    assert (word.count("S"), word.count("A"), word.count("R")) == (se, attention, plain + 1)
+    assert word[0] == "R"
+    if attention > 1 and se >= attention - 1:
+        assert "AA" not in word.replace("R", "")
+
+
+def test_meetings_are_counted_across_stages_and_bare_ones_are_among_them():
+    layout = ("RSRA", "RS", "RASS", "RRSS")
+    assert (reconstruct.meetings(layout), reconstruct.bare_neighbours(layout)) == (4, 1)
+    assert reconstruct.meetings(("RR", "RS", "RRS", "RS")) == 0
+
+
+@pytest.fixture(scope="module")
+def hits():
+    return reconstruct.search(reconstruct.Family(plain=(0, 1), stems=((64, 64, 128),)))
+
+
+def test_every_hit_meets_both_quoted_differences(hits):
+    assert len(hits) > 0
+    for hit in hits.sample(20, random_state=0).itertuples():
+        how = {k: getattr(hit, k) for k in ("stem", "p", "t", "r", "reduction", "unused")}
+        counted = reconstruct.body_parameters(hit.se, hit.attention, hit.plain, **how)
+        less = tuple(a - (k == hit.removed_from) for k, a in enumerate(hit.attention, 1))
+        seran = reconstruct.body_parameters(hit.seran_se, less, hit.plain, **how)
+        assert f"{counted - seran:.2e}" == "2.87e+07"
+        senet154 = 115_088_984 - 2049 * 1000 + 2049 * hit.senet154_classes
+        assert f"{senet154 - counted - 2049 * 123:.2e}" == "2.16e+07"
+
+
+def test_search_is_exhaustive_on_a_family_small_enough_to_try_one_by_one():
+    family = reconstruct.Family(
+        plain=(0, 1), p=(1,), t=(2,), r=(1,), reduction=(16,), unused=("every unit",), senet154_classes=(123,)
+    )
+    found = reconstruct.search(family)
+    by_hand, tried = 0, 0
+    for attention, stage, lost in reconstruct.removals(family):
+        for kept in reconstruct.kept_se(family):
+            se = tuple(k + n for k, n in zip(kept, lost, strict=True))
+            less = tuple(a - (k == stage) for k, a in enumerate(attention, 1))
+            zero = (0, 0, 0, 0)
+            unused = {"unused": "every unit"}
+            gap = reconstruct.body_parameters(se, attention, zero, **unused) - reconstruct.body_parameters(
+                kept, less, zero, **unused
+            )
+            tried += 16 * len(family.stems)
+            if abs(gap - 2.87e7) >= 5e4:
+                continue
+            for plain in reconstruct.product((0, 1), repeat=4):
+                for stem in family.stems:
+                    counted = reconstruct.body_parameters(se, attention, plain, stem=stem, **unused)
+                    by_hand += abs(reconstruct.SENET154_BODY - counted - 2.16e7) < 5e4
+    assert (len(found), reconstruct.family_size(family)) == (by_hand, tried)
+
+
+def test_with_the_published_module_only_unused_weights_explain_the_numbers(hits):
+    published = hits[(hits.p == 1) & (hits.t == 2) & (hits.r == 1) & (hits.reduction == 16)]
+    assert set(published.unused) == {"every unit"}
+
+
+def test_default_networks_are_the_choice_of_the_search():
+    hit = reconstruct.choose(reconstruct.search())
+    assert reconstruct.layouts(hit) == (SERAN_D, SERAN)
+    used = reconstruct.body_parameters(hit.se, hit.attention, hit.plain, stem=hit.stem)
+    assert count_parameters(create_model("seran_d", 123)) == used + 2049 * 123 < hit.counted
