@@ -2,9 +2,9 @@
 
     python -m seran_lib.commands.data plan data/ala --taxon Insecta --species 200 --as-of 2018-10-31    first
     python -m seran_lib.commands.data fetch data/ala                                                    go on
-    python -m seran_lib.commands.data verify data/ala                                                   is every picture whole
+    python -m seran_lib.commands.data verify data/ala                                  is every picture whole
     python -m seran_lib.commands.data curate data/ala data/ala-curated                                  clean it
-    python -m seran_lib.commands.data split data/ala-curated                                            70/15/15, and its leaks
+    python -m seran_lib.commands.data split data/ala-curated   70/15/15, and its leaks
 
 Each command may be interrupted and given again. With `plan --source demo` all of it runs offline.
 """

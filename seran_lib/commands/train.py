@@ -1,7 +1,7 @@
 """The laboratory from the command line: what a profile takes, and one training run without a notebook.
 
 python -m seran_lib.commands.train plan --profile paper --seeds 0,1,2              what the whole of it takes
-python -m seran_lib.commands.train plan --profile laptop --data data/heliconius    with the times measured on this machine
+python -m seran_lib.commands.train plan --profile laptop --data data/heliconius   as measured here
 python -m seran_lib.commands.train train --profile laptop --data data/heliconius --model seran
 torchrun --nproc-per-node 2 -m seran_lib.commands.train train ...                  on two GPUs together
 """
