@@ -27,7 +27,8 @@ from pathlib import Path
 from seran_lib.train.cost import count_images, gpu_hours
 from seran_lib.train.dataset import data_folder
 from seran_lib.train.run import other_images, predictions_path, recorded, up_to_date
-from seran_lib.train.profiles import PROFILES, resolve, usual
+from seran_lib.train.profiles import PROFILES
+from seran_lib.train.settings import resolve, usual
 from seran_lib.analysis.protocol import STUDIES
 from seran_lib.nets.pretrained import PRETRAINED
 from seran_lib import paths

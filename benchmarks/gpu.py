@@ -14,7 +14,8 @@ import torch
 from report import report
 from steps import PLAIN, medians, network, training_step
 
-from seran_lib.train.profiles import PROFILES, pick_device
+from seran_lib.train.device import pick_device
+from seran_lib.train.profiles import PROFILES
 
 PAPER = PROFILES["paper"]
 

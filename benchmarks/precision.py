@@ -2,7 +2,7 @@
 
     python benchmarks/precision.py [MODEL ...]
 
-Ours is what `evaluate.precision` chooses; all else is the same. Images/s are medians of single steps.
+Ours is what `device.precision` chooses; all else is the same. Images/s are medians of single steps.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import torch
 from report import report
 from steps import CPU, LAPTOP, LAPTOP_SCALE, laptop_step, medians
 
-from seran_lib.train.evaluate import precision
+from seran_lib.train.device import precision
 
 CONTEXTS = {
     "bf16": partial(torch.autocast, "cpu", torch.bfloat16),

@@ -17,7 +17,7 @@ import torch
 
 from seran_lib.files import write_atomically
 from seran_lib.train import ledger
-from seran_lib.train.profiles import device_name
+from seran_lib.train.device import device_name
 
 FOLDER = Path(os.environ.get("SERAN_BENCHMARKS") or Path(__file__).parent)
 RESULTS, GROWTH = "results.csv", "growth.csv"

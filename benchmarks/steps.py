@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from seran_lib.nets import create_model
-from seran_lib.train.evaluate import autocast
+from seran_lib.train.device import autocast
 from seran_lib.train.learner import build_model
-from seran_lib.train.profiles import PROFILES, resolve
+from seran_lib.train.profiles import PROFILES
+from seran_lib.train.settings import resolve
 
 CPU = torch.device("cpu")
 CLASSES = 123  # the paper's species

@@ -62,7 +62,7 @@ from seran_lib.nets.describe import count_parameters
 from seran_lib.nets.models import LAYOUTS
 from seran_lib.nets.network import STAGE_CHANNELS
 from seran_lib.train.dataset import open_dataset
-from seran_lib.train.profiles import resolve
+from seran_lib.train.settings import resolve
 
 use_book_style()
 settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)

@@ -63,7 +63,7 @@ from seran_lib.nets.blocks import Bottleneck, make_pool
 from seran_lib.nets.describe import count_parameters
 from seran_lib.nets.models import LAYOUTS
 from seran_lib.paper import facts
-from seran_lib.train.profiles import resolve
+from seran_lib.train.settings import resolve
 
 use_book_style()
 settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)

@@ -60,7 +60,7 @@ from seran_lib.nets.describe import count_parameters
 from seran_lib.nets.models import LAYOUTS, SERAN, SERAN_D
 from seran_lib.nets.network import StagedNetwork
 from seran_lib.paper import reconstruct
-from seran_lib.train.profiles import resolve
+from seran_lib.train.settings import resolve
 
 use_book_style()
 torch.manual_seed(seed)

@@ -58,7 +58,8 @@ from seran_lib.nets.blocks import SqueezeExcitation
 from seran_lib.nets.describe import count_parameters
 from seran_lib.paper import facts
 from seran_lib.train.cost import RTX3090_IMAGES_PER_SECOND, gpu_hours
-from seran_lib.train.profiles import PROFILES, TABLE1, resolve
+from seran_lib.train.profiles import PROFILES, TABLE1
+from seran_lib.train.settings import resolve
 
 use_book_style()
 torch.manual_seed(seed)

@@ -63,10 +63,11 @@ from seran_lib.data.augment import augment
 from seran_lib.train import learner
 from seran_lib.train.cost import settings_table
 from seran_lib.train.dataset import open_dataset
+from seran_lib.train.device import pick_device
 from seran_lib.train.evaluate import read_predictions
 from seran_lib.train.memory import Fit
-from seran_lib.train.profiles import pick_device, resolve
 from seran_lib.train.run import curve_path, predictions_path, run
+from seran_lib.train.settings import resolve
 
 use_book_style()
 

@@ -68,9 +68,10 @@ from seran_lib.nets.pretrained import create_pretrained
 from seran_lib.train import learner
 from seran_lib.train.callbacks.recipe import AverageWeights
 from seran_lib.train.dataset import open_dataset
-from seran_lib.train.profiles import PROFILES, resolve
+from seran_lib.train.profiles import PROFILES
 from seran_lib.train.recipes import LADDER, TRANSFER
 from seran_lib.train.run import curve_path, run
+from seran_lib.train.settings import resolve
 from seran_lib.train.transfer import fit_frozen
 
 use_book_style()

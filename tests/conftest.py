@@ -9,7 +9,8 @@ from matplotlib import pyplot as plt
 
 from seran_lib import paths
 from seran_lib.demo.dataset import draw_atlas
-from seran_lib.train import profiles, run
+from seran_lib.train import run
+from seran_lib.train.settings import resolve
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,7 +29,7 @@ def atlas(tmp_path_factory):
 def two_epochs(atlas, folder, monkeypatch):
     """Two epochs of SERAN at an eighth of its width, its results below `folder`."""
     monkeypatch.setenv("SERAN_RUNS", str(folder / "runs"))
-    return dataclasses.replace(profiles.resolve("smoke", data=str(atlas), model="seran", epochs=2), batch=32)
+    return dataclasses.replace(resolve("smoke", data=str(atlas), model="seran", epochs=2), batch=32)
 
 
 @pytest.fixture

@@ -81,8 +81,9 @@ from types import MappingProxyType
 from seran_lib import paths
 from seran_lib.nets.pretrained import PRETRAINED
 from seran_lib.train import ledger
-from seran_lib.train.profiles import PROFILES, TABLE1, TABLE2, Settings, resolve
+from seran_lib.train.profiles import PROFILES, TABLE1, TABLE2
 from seran_lib.train.recipes import LADDER
+from seran_lib.train.settings import Settings, resolve
 
 MARGIN = 1.15
 SEEDS_NEEDED = 3
@@ -203,7 +204,7 @@ LOOK_ALIKES = MappingProxyType(
 
 @dataclass(frozen=True)
 class Study:
-    """A set of runs with one question. Empty and zero values mean the profile's own, as in `profiles.resolve`.
+    """A set of runs with one question. Empty and zero values mean the profile's own, as in `settings.resolve`.
 
     `pairs` are (epochs, images per class). `sets` names the data sets the study is meant for, `recipes` names of
     `recipes.RECIPES`. With `tuned` each model has the learning rate that the study "rates" found best for it. What

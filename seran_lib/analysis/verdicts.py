@@ -29,7 +29,8 @@ from seran_lib.errors import DataError
 from seran_lib.paper import facts
 from seran_lib.train import ledger
 from seran_lib.train.evaluate import read_predictions
-from seran_lib.train.profiles import PROFILES, usual
+from seran_lib.train.profiles import PROFILES
+from seran_lib.train.settings import usual
 
 PAPER_TEST, PAPER_VALID = 5118, 5119  # images; chapter 03 finds that the printed test errors are of 5,118
 LEVEL = 0.05

@@ -6,7 +6,7 @@ import platform
 import pandas as pd
 from packaging.requirements import Requirement
 
-from seran_lib.train.profiles import device_name, pick_device
+from seran_lib.train.device import device_name, pick_device
 
 
 def requirements(distribution: str = "seran_lib") -> list[Requirement]:

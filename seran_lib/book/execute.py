@@ -31,7 +31,8 @@ from seran_lib.errors import CheckpointError
 from seran_lib.files import NO_ROOM, write_json
 from seran_lib.paths import ALA, NOTEBOOKS
 from seran_lib.train import ledger
-from seran_lib.train.profiles import device_name, pick_device, resolve
+from seran_lib.train.device import device_name, pick_device
+from seran_lib.train.settings import resolve
 
 GRACE = 10.0  # seconds in which a run that was killed a moment ago lets go of its folder
 SNAKEMAKE = "SERAN_SNAKEMAKE"  # in the environment: the process number of the Snakemake that runs this, see Snakefile

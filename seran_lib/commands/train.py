@@ -18,9 +18,11 @@ from seran_lib.nets import list_models
 from seran_lib.paths import ALA
 from seran_lib.train import cost
 from seran_lib.train.dataset import open_dataset
+from seran_lib.train.device import device_name, pick_device
 from seran_lib.train.distributed import say, share
-from seran_lib.train.profiles import FULL, PROFILES, Settings, device_name, pick_device, resolve
+from seran_lib.train.profiles import FULL, PROFILES
 from seran_lib.train.run import run
+from seran_lib.train.settings import Settings, resolve
 
 
 def main(arguments: list[str] | None = None) -> int:

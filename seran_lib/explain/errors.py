@@ -14,7 +14,7 @@ from seran_lib.explain.edits import CONTROLS, EDITS, Edit
 from seran_lib.explain.regions import Regions
 from seran_lib.explain.subject import Row, Subject, measured, wrong_row
 from seran_lib.train.dataset import Dataset
-from seran_lib.train.evaluate import autocast
+from seran_lib.train.device import autocast
 
 MaskEdit = Callable[[Tensor, Tensor], Tensor]  # M (N, C, h, w) and that of an image of another class -> M instead
 MASK_EDITS: MappingProxyType[str, MaskEdit] = MappingProxyType(

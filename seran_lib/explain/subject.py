@@ -14,9 +14,9 @@ from seran_lib.errors import DataError
 from seran_lib.explain.edits import Scenes, make_scenes
 from seran_lib.explain.regions import Regions
 from seran_lib.train.dataset import Dataset
-from seran_lib.train.evaluate import autocast
-from seran_lib.train.profiles import Settings, pick_device
+from seran_lib.train.device import autocast, pick_device
 from seran_lib.train.recipes import RECIPES
+from seran_lib.train.settings import Settings
 
 COLUMNS = ("kind", "subject", "variant", "measure", "value", "low", "high", "images")
 Row = dict[str, object]

@@ -22,10 +22,12 @@ from seran_lib.errors import CheckpointError, DataError
 from seran_lib.progress import progress_bar
 from seran_lib.train import ledger
 from seran_lib.train.dataset import Dataset, open_dataset, seen_once
+from seran_lib.train.device import pick_device
 from seran_lib.train.evaluate import predict, save_table
 from seran_lib.train.evidence import settings_of, stored_weights, trained_network
-from seran_lib.train.profiles import PROFILES, Settings, pick_device
+from seran_lib.train.profiles import PROFILES
 from seran_lib.train.recipes import RECIPES
+from seran_lib.train.settings import Settings
 
 
 def unknown_images(manifest: pd.DataFrame, classes: list[str]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ TRAINING_CODE = (
     *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models", "pretrained")),
     "nets/recompute.py",
     *(f"data/{name}.py" for name in ("augment", "loaders", "pack")),
-    *(f"train/{name}.py" for name in ("dataset", "distributed", "evaluate", "recipes", "learner")),
+    *(f"train/{name}.py" for name in ("dataset", "device", "distributed", "evaluate", "recipes", "learner")),
     *(f"train/callbacks/{name}.py" for name in ("step", "recipe")),
 )
 STATE, PREVIOUS, NEXT = "last.pt", "previous.pt", "next.pt"

@@ -22,8 +22,9 @@ from seran_lib.paths import BENCHMARKS
 from seran_lib.progress import progress_bar
 from seran_lib.train import ledger, profiles
 from seran_lib.train.dataset import read_split
-from seran_lib.train.profiles import Settings, device_name, pick_device
+from seran_lib.train.device import device_name, pick_device
 from seran_lib.train.recipes import RECIPES
+from seran_lib.train.settings import Settings
 
 # Training images/s at 224 px with mixed precision on an RTX 3090 (timm's published benchmark, torch 1.12).
 RTX3090_IMAGES_PER_SECOND = {"resnet101": 748, "resnet152": 501, "se_resnet101": 590, "senet154": 175}

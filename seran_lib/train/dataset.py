@@ -15,8 +15,8 @@ from seran_lib.data.split import fingerprint, limit_training, split_by_species
 from seran_lib.demo.dataset import draw_atlas
 from seran_lib.errors import DataError
 from seran_lib.paths import ALA
-from seran_lib.train.profiles import Settings
 from seran_lib.train.recipes import RECIPES
+from seran_lib.train.settings import Settings
 
 DRAWN = {"species": 6, "images_per_species": 60, "side": 80, "seed": 7}
 

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -16,23 +15,9 @@ from torch import nn
 from seran_lib.data.loaders import PackedLoader
 from seran_lib.files import write_atomically
 from seran_lib.train.dataset import Dataset
+from seran_lib.train.device import autocast
 
 TOP = 5
-
-
-def precision(device: torch.device) -> str:
-    """The quickest precision of a device: "bf16"; "fp16" on a GPU older than Ampere (a T4, a P100); "fp32" on a CPU
-    without wide vectors, where PyTorch has bfloat16 only emulated (`benchmarks/precision.py`)."""
-    if device.type == "cpu":
-        return "bf16" if torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "SVE")) else "fp32"
-    old_gpu = device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0)
-    return "fp16" if old_gpu else "bf16"
-
-
-def autocast(device: torch.device) -> AbstractContextManager:
-    """Convolutions and matrix products in the device's precision, everything delicate in float32."""
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision(device))
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
 @torch.inference_mode()

@@ -14,8 +14,8 @@ from torch import nn
 from seran_lib.errors import DataError
 from seran_lib.train.dataset import Dataset
 from seran_lib.train.learner import build_model
-from seran_lib.train.profiles import Settings, resolve, usual
 from seran_lib.train.run import WEIGHTS
+from seran_lib.train.settings import Settings, resolve, usual
 from seran_lib.train.transfer import LinearProbe
 
 CHOICES = ("model", "recipe", "seed", "epochs", "init", "wiring", "lr", "images_per_class")

@@ -31,8 +31,8 @@ from seran_lib.train.dataset import Dataset
 from seran_lib.train.distributed import join_processes, say, share
 from seran_lib.train.evaluate import TOP
 from seran_lib.train.memory import Fit, is_out_of_memory
-from seran_lib.train.profiles import Settings
 from seran_lib.train.recipes import RECIPES
+from seran_lib.train.settings import Settings
 
 WEIGHT_DECAY = 0.01
 BETAS = (0.9, 0.99)

@@ -18,11 +18,12 @@ from seran_lib.nets.pretrained import PRETRAINED
 from seran_lib.train import ledger
 from seran_lib.train.callbacks.step import contiguous
 from seran_lib.train.dataset import Dataset, open_dataset, read_split
+from seran_lib.train.device import pick_device
 from seran_lib.train.distributed import say, share, wait_for_all
 from seran_lib.train.evaluate import fit_temperature, measure, predict, prediction_table, read_predictions, save_table
 from seran_lib.train.learner import Training, train
-from seran_lib.train.profiles import Settings, pick_device
 from seran_lib.train.recipes import RECIPES
+from seran_lib.train.settings import Settings
 from seran_lib.train.transfer import fit_frozen
 
 WEIGHTS = "weights.safetensors"

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from seran_lib.nets.pretrained import create_pretrained
 from seran_lib.train.dataset import Dataset, seen_once
+from seran_lib.train.device import device_name, precision
 from seran_lib.train.distributed import say
-from seran_lib.train.evaluate import measure, precision, predict
+from seran_lib.train.evaluate import measure, predict
 from seran_lib.train.learner import Training
 from seran_lib.train.memory import Fit
-from seran_lib.train.profiles import Settings, device_name
+from seran_lib.train.settings import Settings
 
 STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # C of scikit-learn, the inverse of the penalty; features have deviation 1
 ITERATIONS = 1000  # at most; few images need a hundred

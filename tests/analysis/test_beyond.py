@@ -11,7 +11,8 @@ from seran_lib.analysis.protocol import BEST_STEP, LIGHTER, LIGHTER_EPOCHS, PINN
 from seran_lib.nets import create_model, describe
 from seran_lib.train import ledger
 from seran_lib.train.evaluate import save_table
-from seran_lib.train.profiles import PROFILES, usual
+from seran_lib.train.profiles import PROFILES
+from seran_lib.train.settings import usual
 
 IMAGES = 1000
 SCRATCH, PRETRAINED = "seran_d, average", "efficientnet_lite0, finetune, 3 epochs"

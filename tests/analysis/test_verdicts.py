@@ -19,7 +19,8 @@ from seran_lib.book.plots import style
 from seran_lib.commands import train as command_line
 from seran_lib.train import evaluate, evidence, ledger
 from seran_lib.train import run as experiment
-from seran_lib.train.profiles import PROFILES, resolve
+from seran_lib.train.profiles import PROFILES
+from seran_lib.train.settings import resolve
 
 RATES = {
     "resnet101": 0.40, "resnet152": 0.42, "attention92": 0.28, "se_resnet101": 0.26, "senet154": 0.20, "seran": 0.21,

@@ -26,7 +26,7 @@ from seran_lib.data.split import fingerprint
 from seran_lib.paths import NOTEBOOKS, ROOT
 from seran_lib.train import ledger
 from seran_lib.train.dataset import read_split
-from seran_lib.train.profiles import resolve
+from seran_lib.train.settings import resolve
 
 SECONDS = 240
 EPOCHS = 24  # more than all the kills together leave time for

@@ -11,8 +11,8 @@ from PIL import Image
 from seran_lib.book import execute
 from seran_lib.errors import DataError
 from seran_lib.paths import NOTEBOOKS
-from seran_lib.train import profiles
 from seran_lib.train.dataset import open_dataset
+from seran_lib.train.settings import resolve
 
 PARAMETERS = 'profile: str = "smoke"\nseed: int = 0\ndata: str = ""\nout: str = ""\nepochs: int = 0\nrate: float = 0.1'
 
@@ -129,7 +129,7 @@ def test_the_live_atlas_is_a_word_and_no_folder(monkeypatch, tmp_path):
     assert parameters["data"] == "ala"
     monkeypatch.setenv("SERAN_DATA", str(tmp_path))
     with pytest.raises(DataError, match="Run 01_collect_from_ala and 02_curate_and_split with --data ala first"):
-        open_dataset(profiles.resolve("laptop", data="ala"))
+        open_dataset(resolve("laptop", data="ala"))
 
 
 def test_help(capsys):
@@ -191,7 +191,7 @@ BAD = {
 def test_bad_input_is_named_before_training(fault, tmp_path, monkeypatch):
     change, named = BAD[fault]
     spoil(tmp_path / "set", change)
-    settings = profiles.resolve("smoke", data=str(tmp_path / "set"))
+    settings = resolve("smoke", data=str(tmp_path / "set"))
     with pytest.raises(DataError) as error:
         open_dataset(settings)
     assert named in str(error.value)

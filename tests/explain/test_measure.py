@@ -78,7 +78,7 @@ def test_a_network_that_reads_the_label(subject):
 @pytest.fixture(scope="module")
 def trained(atlas, tmp_path_factory):
     """Settings and data of a finished run of two epochs, its folder and results away from the repository's."""
-    from seran_lib.train import profiles
+    from seran_lib.train.settings import resolve
 
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("trained")
@@ -86,7 +86,7 @@ def trained(atlas, tmp_path_factory):
         patch.setattr(look, "DRAWS", 1)
         patch.setattr(look, "CALIBRATION_BATCHES", 2)
         patch.setattr(places, "ROAD_IMAGES", 4)
-        settings = dataclasses.replace(profiles.resolve("smoke", data=str(atlas), model="seran_d", epochs=1), batch=16)
+        settings = dataclasses.replace(resolve("smoke", data=str(atlas), model="seran_d", epochs=1), batch=16)
         data = open_dataset(settings)
         yield settings, data, run.run(settings, data)
 

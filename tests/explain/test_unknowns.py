@@ -13,7 +13,7 @@ from seran_lib.errors import DataError
 from seran_lib.explain import unknowns
 from seran_lib.train import evidence, ledger, run
 from seran_lib.train.dataset import open_dataset
-from seran_lib.train.profiles import resolve
+from seran_lib.train.settings import resolve
 
 
 def test_unknown_images_have_another_label_or_none_and_no_conflict():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from seran_lib.nets import create_model, list_models
-from seran_lib.train.evaluate import autocast
+from seran_lib.train.device import autocast
 
 CPU = torch.device("cpu")
 

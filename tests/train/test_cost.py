@@ -19,6 +19,8 @@ from seran_lib.train import cost, learner, ledger, profiles
 from seran_lib.train.callbacks import step as callbacks
 from seran_lib.train.callbacks.recipe import GrowingSize
 from seran_lib.train.dataset import open_dataset
+from seran_lib.train.device import device_name, pick_device
+from seran_lib.train.settings import resolve
 
 PUBLISHED = list(cost.RTX3090_IMAGES_PER_SECOND)  # their hours are estimated without building a network
 
@@ -33,7 +35,7 @@ def nothing_measured_yet(tmp_path, monkeypatch):
 @pytest.fixture
 def full(atlas):
     """The paper's settings for ResNet-101."""
-    return profiles.resolve("paper", data=str(atlas), model="resnet101")
+    return resolve("paper", data=str(atlas), model="resnet101")
 
 
 def on(device, settings, rate, monkeypatch, utc="2026-01-01T00:00:00Z"):
@@ -42,7 +44,7 @@ def on(device, settings, rate, monkeypatch, utc="2026-01-01T00:00:00Z"):
 
 
 def here():
-    return profiles.device_name(profiles.pick_device())
+    return device_name(pick_device())
 
 
 def test_memory_is_what_can_be_counted_by_hand():

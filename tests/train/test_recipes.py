@@ -17,8 +17,8 @@ from seran_lib.train.callbacks import recipe as recipe_callbacks
 from seran_lib.train.callbacks import step
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.evaluate import predict
-from seran_lib.train.profiles import resolve
 from seran_lib.train.recipes import LADDER, RECIPES
+from seran_lib.train.settings import resolve
 
 CPU = torch.device("cpu")
 NEUTRAL = {"position": 0.5, "zoom": 1, "contrast": 1, "stretch": 1, "saturation": 1}

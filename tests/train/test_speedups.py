@@ -14,7 +14,7 @@ from seran_lib.nets import create_model
 from seran_lib.nets.blocks import SEBottleneck
 from seran_lib.nets.describe import training_memory
 from seran_lib.nets.recompute import recompute_blocks
-from seran_lib.train import evaluate
+from seran_lib.train import device
 from seran_lib.train import learner as train
 from seran_lib.train.callbacks import step as callbacks
 from seran_lib.train.dataset import open_dataset
@@ -102,7 +102,7 @@ def test_layout_fused_optimiser_and_fused_gates_take_the_steps_of_the_plain_loop
 
 
 def test_half_precision_takes_nearly_the_steps_of_the_plain_loop(longer, monkeypatch):
-    monkeypatch.setattr(evaluate, "precision", lambda device: "bf16")  # CPUs that only emulate it would not take it
+    monkeypatch.setattr(device, "precision", lambda device: "bf16")  # CPUs that only emulate it would not take it
     dataset = open_dataset(longer)
     expected, losses = plain(longer, dataset), ours(longer, dataset)
     assert not np.allclose(losses, expected, rtol=1e-6)
@@ -125,7 +125,7 @@ def test_recomputing_changes_no_gradient_and_no_running_statistic(name):
         if recompute:
             recompute_blocks(model)
         torch.manual_seed(1)
-        with evaluate.autocast(CPU):
+        with device.autocast(CPU):
             scores = model(torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(2)))
         scores.float().square().mean().backward()
         models.append(model)

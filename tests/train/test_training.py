@@ -26,14 +26,14 @@ from seran_lib.train import learner as train
 from seran_lib.train.callbacks import step as callbacks
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.memory import Fit
-from seran_lib.train.profiles import resolve
+from seran_lib.train.settings import resolve
 
 CPU = torch.device("cpu")
 
 SCRIPT = """
 import dataclasses, resource, sys
 from seran_lib.train.run import run
-from seran_lib.train.profiles import resolve
+from seran_lib.train.settings import resolve
 settings = resolve("smoke", data=sys.argv[1], model="seran", epochs=3)
 if len(sys.argv) > 2:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
@@ -100,7 +100,7 @@ MANY_KILLS = """
 import dataclasses, os, random, signal, sys, time
 from seran_lib.train.callbacks import step as callbacks
 from seran_lib.train.run import run
-from seran_lib.train.profiles import resolve
+from seran_lib.train.settings import resolve
 settings = dataclasses.replace(resolve("smoke", data=sys.argv[1], model="seran", epochs=3), batch=16)
 seconds, chance, kills = float(sys.argv[2]), random.Random(int(sys.argv[3])), int(sys.argv[4])
 if kills:

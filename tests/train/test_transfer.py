@@ -14,7 +14,7 @@ from seran_lib.data.loaders import PackedLoader
 from seran_lib.nets.pretrained import create_pretrained
 from seran_lib.train import run, transfer
 from seran_lib.train.dataset import open_dataset
-from seran_lib.train.profiles import resolve
+from seran_lib.train.settings import resolve
 
 CPU = torch.device("cpu")
 

@@ -21,10 +21,10 @@ from seran_lib.files import write_atomically
 from seran_lib.train import cost
 from seran_lib.train.callbacks.recipe import AverageWeights, GrowingSize
 from seran_lib.train.checkpoint import save_state
+from seran_lib.train.device import autocast, device_name, precision
 from seran_lib.train.distributed import mean_of_all, say, share
-from seran_lib.train.evaluate import autocast, precision
 from seran_lib.train.memory import Fit
-from seran_lib.train.profiles import Settings, device_name
+from seran_lib.train.settings import Settings
 
 BEST = "best.safetensors"
 
@@ -71,7 +71,7 @@ class StepSeed(Callback):
 
 
 class HalfPrecision(MixedPrecision):
-    """fastai's mixed precision for the CPU as well, in `evaluate.precision`, where that is float16 with loss scaling.
+    """fastai's mixed precision for the CPU as well, in `device.precision`, where that is float16 with loss scaling.
 
     The forward pass is in that precision; loss and gradients are in float32. The network's own `forward` begins and
     ends it, rather than fastai's steps: so it ends with a forward pass that fails or is interrupted, too, and can not
