@@ -21,7 +21,7 @@ from PIL import Image
 from report import report
 from steps import CPU, medians
 
-from seran_lib.data.loaders import PackedLoader
+from seran_lib.data.loaders import Batches, PackedLoader
 from seran_lib.data.pack import pack
 
 BATCH, WORKERS = 32, 2
@@ -47,7 +47,7 @@ def packed_loader(folder: Path, manifest: pd.DataFrame, size: int, cache: Path) 
     """Our training loader; decodes what is not yet packed in `cache`."""
     packed = pack(folder, manifest, size=size, cache=cache)
     rows, labels = np.arange(len(manifest)), manifest["label"].astype(int).to_numpy(copy=True)
-    return PackedLoader(packed, rows, labels, size=size, batch=BATCH, training=True, seed=0, device=CPU)
+    return PackedLoader(packed, rows, labels, Batches(size, BATCH, 0, CPU), training=True)
 
 
 def fastai_loader(folder: Path, manifest: pd.DataFrame, size: int, *, augmented: bool) -> TfmdDL:

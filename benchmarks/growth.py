@@ -16,7 +16,7 @@ import numpy as np
 from report import exponent, report_growth
 from steps import CPU, LAPTOP, LAPTOP_SCALE, medians, network, training_step
 
-from seran_lib.data.loaders import PackedLoader
+from seran_lib.data.loaders import Batches, PackedLoader
 from seran_lib.data.manifest import MANIFEST, read_manifest, select
 from seran_lib.data.split import split_by_species
 
@@ -53,8 +53,8 @@ def prepare(folder: Path) -> None:
 
 def epoch(images: int) -> Callable[[], None]:
     """A pass over an epoch's batches: order and augmentation parameters, no pictures."""
-    rows, settings = np.arange(images), {"size": 1, "batch": LAPTOP.batch, "training": True, "seed": 0, "device": CPU}
-    loader = PackedLoader(NoPictures(), rows, rows % SPECIES, **settings)
+    rows, how = np.arange(images), Batches(size=1, batch=LAPTOP.batch, seed=0, device=CPU)
+    loader = PackedLoader(NoPictures(), rows, rows % SPECIES, how, training=True)
 
     def run() -> None:
         for _ in loader.create_batches(iter(loader.get_idxs())):

@@ -1,6 +1,7 @@
 """fastai DataLoaders over a packed cache: whole batches are fetched, and augmented on the device."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,41 +16,48 @@ from seran_lib.data.split import UNUSED
 CENTRE = 0.5
 
 
+@dataclass(frozen=True)
+class Batches:
+    """How images become batches on `device`: `size` pixels a side, `batch` images an optimiser step over all processes.
+
+    Order and augmentation of the training images follow from `seed`; `views` names the augmentation (`augment.VIEWS`).
+    Of every training batch the process with number `rank`, of `world_size`, loads its part, and hands it out in so many
+    `micro_batches`.
+    """
+
+    size: int
+    batch: int
+    seed: int
+    device: torch.device
+    views: str = "paper"
+    micro_batches: int = 1
+    rank: int = 0
+    world_size: int = 1
+
+
 class PackedLoader(DataLoader):
-    """Batches (images, targets): normalised (B, 3, size, size) float32 and (B,) int64, on `device`.
+    """Batches (images, targets): normalised (B, 3, size, size) float32 and (B,) int64, on the device.
 
     `rows` are the images of this part in the packed cache and `targets` their class numbers. In training, order and
     augmentation follow from (seed, epoch, image) alone; set `epoch` before each pass, and `first_step` to leave out
-    the steps that were taken before an interruption. `views` names the augmentation (`augment.VIEWS`). A last
-    incomplete training batch is left out. Where several processes train together, each loads its `share` (number, of
-    how many) of every batch, and hands it out in so many `pieces`. Raises ValueError where not even one batch can be
-    made or a batch does not divide.
+    the steps that were taken before an interruption; a last incomplete batch is left out. Otherwise every process
+    shows all images in their order. Raises ValueError where not even one batch can be made or a batch does not divide.
     """
 
-    def __init__(
-        self,
-        images: PackedImages,
-        rows: np.ndarray,
-        targets: np.ndarray,
-        *,
-        size: int,
-        batch: int,
-        training: bool,
-        seed: int,
-        device: torch.device,
-        views: str = "paper",
-        pieces: int = 1,
-        share: tuple[int, int] = (0, 1),
-    ):
-        if len(rows) < (batch if training else 1):
-            raise ValueError(f"{len(rows)} images do not fill one batch of {batch}: use more images or a smaller batch")
-        pieces, share = (pieces, share) if training else (1, (0, 1))
-        if batch % (share[1] * pieces):
-            raise ValueError(f"a batch of {batch} does not divide among {share[1]} processes in {pieces} pieces each")
-        super().__init__(bs=batch // share[1] // pieces, n=len(rows), indexed=True, drop_last=training, device=device)
+    def __init__(self, images: PackedImages, rows: np.ndarray, targets: np.ndarray, how: Batches, *, training: bool):
+        if len(rows) < (how.batch if training else 1):
+            raise ValueError(f"{len(rows)} images do not fill one batch of {how.batch}: use more, or a smaller batch")
+        self.micro_batches, self.rank, self.world_size = how.micro_batches, how.rank, how.world_size
+        if not training:
+            self.micro_batches, self.rank, self.world_size = 1, 0, 1
+        length, rest = divmod(how.batch, self.world_size * self.micro_batches)
+        if rest:
+            parts = f"{self.world_size} processes with {self.micro_batches} micro-batches each"
+            raise ValueError(f"a batch of {how.batch} does not divide among {parts}")
+        super().__init__(bs=length, n=len(rows), indexed=True, drop_last=training, device=how.device)
         self.images, self.rows, self.targets = images, np.asarray(rows), torch.as_tensor(np.asarray(targets))
-        self.size, self.training, self.seed, self.epoch = size, training, seed, 0
-        self.views, self.batch, self.pieces, self.share, self.first_step = views, batch, pieces, share, 0
+        self.size, self.batch, self.seed, self.views = how.size, how.batch, how.seed, how.views
+        self.training, self.epoch, self.first_step = training, 0, 0
 
     @property
     def steps(self) -> int:
@@ -57,8 +65,8 @@ class PackedLoader(DataLoader):
         return self.n // self.batch
 
     def __len__(self) -> int:
-        """Pieces of a whole epoch, wherever the pass begins."""
-        return self.steps * self.pieces if self.training else super().__len__()
+        """Micro-batches of a whole epoch, wherever the pass begins."""
+        return self.steps * self.micro_batches if self.training else super().__len__()
 
     def order(self) -> np.ndarray:
         """The images of every training step of this epoch, (steps, batch), whoever loads them."""
@@ -68,8 +76,7 @@ class PackedLoader(DataLoader):
     def get_idxs(self) -> list[int]:
         if not self.training:
             return list(range(self.n))
-        number, count = self.share
-        return np.split(self.order()[self.first_step :], count, axis=1)[number].ravel().tolist()
+        return np.split(self.order()[self.first_step :], self.world_size, axis=1)[self.rank].ravel().tolist()
 
     def create_batches(self, samples: Iterator[int]) -> Iterator[tuple[Tensor, ...]]:
         parameters = VIEWS[self.views](self.n, seed=self.seed, epoch=self.epoch) if self.training else None
@@ -97,40 +104,16 @@ def training_rows(parts: np.ndarray) -> np.ndarray:
 
 
 def make_loaders(
-    images: PackedImages,
-    targets: np.ndarray,
-    parts: np.ndarray,
-    *,
-    size: int,
-    batch: int,
-    seed: int,
-    device: torch.device,
-    views: str = "paper",
-    evaluation_size: int = 0,
-    pieces: int = 1,
-    share: tuple[int, int] = (0, 1),
+    images: PackedImages, targets: np.ndarray, parts: np.ndarray, how: Batches, *, evaluation_size: int = 0
 ) -> DataLoaders:
     """Loaders of the parts "train", "valid" and "test"; `targets` and `parts` have one entry per image.
 
-    `views`, `pieces` and `share` concern the training loader (see `PackedLoader`); with `evaluation_size` the images of
-    the other two have another side than `size`.
+    With `evaluation_size` the images of the last two have another side than those of training.
     """
-    rows = {"train": training_rows(parts)}
-    rows |= {part: np.flatnonzero(parts == part) for part in ("valid", "test")}
-    loaders = [
-        PackedLoader(
-            images,
-            mine,
-            targets[mine],
-            size=size if part == "train" else evaluation_size or size,
-            batch=batch,
-            training=part == "train",
-            seed=seed,
-            device=device,
-            views=views,
-            pieces=pieces,
-            share=share,
-        )
-        for part, mine in rows.items()
-    ]
-    return DataLoaders(*loaders, device=device)
+    training = training_rows(parts)
+    loaders = [PackedLoader(images, training, targets[training], how, training=True)]
+    plain = replace(how, size=evaluation_size or how.size)
+    for part in ("valid", "test"):
+        rows = np.flatnonzero(parts == part)
+        loaders.append(PackedLoader(images, rows, targets[rows], plain, training=False))
+    return DataLoaders(*loaders, device=how.device)

@@ -8,7 +8,7 @@ import torch
 from fastai.data.core import DataLoaders
 
 from seran_lib import paths
-from seran_lib.data.loaders import PackedLoader, make_loaders, training_rows
+from seran_lib.data.loaders import Batches, PackedLoader, make_loaders, training_rows
 from seran_lib.data.manifest import read_manifest, select
 from seran_lib.data.pack import PackedImages, pack
 from seran_lib.data.split import fingerprint, limit_training, split_by_species
@@ -46,26 +46,25 @@ class Dataset:
         return len(training_rows(self.parts))
 
     def loaders(
-        self, settings: Settings, device: torch.device, *, pieces: int = 1, share: tuple[int, int] = (0, 1)
+        self, settings: Settings, device: torch.device, *, micro_batches: int = 1, rank: int = 0, world_size: int = 1
     ) -> DataLoaders:
-        """Train, validation and test loaders by the settings' recipe, batch and seed; see `PackedLoader` for the rest.
+        """Train, validation and test loaders by the settings' recipe, batch and seed; see `Batches` for the rest.
 
         Training begins at the recipe's first size; `recipe_callbacks.GrowingSize` goes on to the others.
         """
         recipe = RECIPES[settings.recipe]
-        return make_loaders(
-            self.images,
-            self.targets,
-            self.parts,
+        how = Batches(
             size=recipe.training_sizes(settings.size)[0],
             batch=settings.batch,
             seed=settings.seed,
             device=device,
             views=recipe.views,
-            evaluation_size=recipe.evaluation_size(settings.size),
-            pieces=pieces,
-            share=share,
+            micro_batches=micro_batches,
+            rank=rank,
+            world_size=world_size,
         )
+        evaluation_size = recipe.evaluation_size(settings.size)
+        return make_loaders(self.images, self.targets, self.parts, how, evaluation_size=evaluation_size)
 
 
 def open_dataset(settings: Settings, *, progress: bool = False) -> Dataset:
@@ -92,9 +91,8 @@ def seen_once(
 ) -> PackedLoader:
     """A loader that shows chosen images of a cache once, in order, as the settings' recipe shows test images."""
     size = RECIPES[settings.recipe].evaluation_size(settings.size)
-    return PackedLoader(
-        images, rows, targets, size=size, batch=settings.batch, training=False, seed=settings.seed, device=device
-    )
+    how = Batches(size, settings.batch, settings.seed, device)
+    return PackedLoader(images, rows, targets, how, training=False)
 
 
 def read_split(settings: Settings) -> tuple[str, pd.DataFrame, pd.Series]:

@@ -105,13 +105,13 @@ def make_learner(
 
     Loss and weight decay are the recipe's; the label smoothing of a recipe is in the validation loss, too.
     """
-    recipe = RECIPES[settings.recipe]
+    recipe, (rank, world_size) = RECIPES[settings.recipe], share()
     torch.backends.cudnn.benchmark = True  # a search for the quickest kernels pays: batches of a run have one shape
     model = build_model(settings, len(dataset.classes), device)
     if fit.recompute:
         recompute_blocks(model)
     learner = step.ResumableLearner(
-        dataset.loaders(settings, device, pieces=fit.pieces, share=share()),
+        dataset.loaders(settings, device, micro_batches=fit.pieces, rank=rank, world_size=world_size),
         model,
         loss_func=nn.CrossEntropyLoss(label_smoothing=recipe.smoothing),
         opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, betas=BETAS, eps=EPSILON, fused=True),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seran_lib.data.loaders import PackedLoader, make_loaders
+from seran_lib.data.loaders import Batches, PackedLoader, make_loaders
 
 CPU = torch.device("cpu")
 
@@ -29,9 +29,7 @@ class Pictures:
 
 def loader(training=True, batch=8, count=45, **options):
     rows = np.arange(count)
-    return PackedLoader(
-        Pictures(count), rows, rows % 5, size=32, batch=batch, training=training, seed=3, device=CPU, **options
-    )
+    return PackedLoader(Pictures(count), rows, rows % 5, Batches(32, batch, 3, CPU, **options), training=training)
 
 
 def test_training_shows_each_image_at_most_once_and_leaves_out_the_rest_of_a_batch():
@@ -46,19 +44,19 @@ def passes(**options):
     return [(targets.tolist(), images) for images, targets in loader(**options)]
 
 
-def test_pieces_and_shares_of_a_batch_are_the_batch():
+def test_micro_batches_and_parts_of_processes_are_the_batch():
     whole = passes()
-    pieces = passes(pieces=2)
-    assert len(pieces) == 2 * len(whole)
-    shares = [passes(share=(number, 2)) for number in range(2)]
+    micro = passes(micro_batches=2)
+    assert len(micro) == 2 * len(whole)
+    ranks = [passes(rank=rank, world_size=2) for rank in range(2)]
     for step, (targets, images) in enumerate(whole):
-        assert pieces[2 * step][0] + pieces[2 * step + 1][0] == targets
-        assert shares[0][step][0] + shares[1][step][0] == targets
-        torch.testing.assert_close(torch.cat([share[step][1] for share in shares]), images)
+        assert micro[2 * step][0] + micro[2 * step + 1][0] == targets
+        assert ranks[0][step][0] + ranks[1][step][0] == targets
+        torch.testing.assert_close(torch.cat([rank[step][1] for rank in ranks]), images)
 
 
 def test_a_pass_can_begin_in_the_middle():
-    whole, rest = passes(pieces=2), loader(pieces=2)
+    whole, rest = passes(micro_batches=2), loader(micro_batches=2)
     rest.first_step = 3
     assert [targets.tolist() for _, targets in rest] == [targets for targets, _ in whole[6:]]
     assert len(rest) == len(whole)
@@ -67,8 +65,11 @@ def test_a_pass_can_begin_in_the_middle():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"share": (0, 3)}, "a batch of 8 does not divide among 3 processes in 1 pieces each"),
-        ({"share": (1, 2), "pieces": 8}, "a batch of 8 does not divide among 2 processes in 8 pieces each"),
+        ({"world_size": 3}, "a batch of 8 does not divide among 3 processes with 1 micro-batches each"),
+        (
+            {"rank": 1, "world_size": 2, "micro_batches": 8},
+            "does not divide among 2 processes with 8 micro-batches each",
+        ),
     ],
 )
 def test_a_batch_that_does_not_divide_is_refused(options, message):
@@ -113,7 +114,7 @@ def test_too_few_images_are_refused():
 @pytest.mark.parametrize(("few", "times"), [(40, 1), (20, 2), (9, 4), (2, 20)])
 def test_few_images_are_repeated_until_an_epoch_is_as_long_as_with_all(few, times):
     parts = np.array(["train"] * few + ["unused"] * (40 - few) + ["valid"] * 3 + ["test"] * 2)
-    training, valid, test = make_loaders(Pictures(45), np.arange(45), parts, size=32, batch=4, seed=0, device=CPU)
+    training, valid, test = make_loaders(Pictures(45), np.arange(45), parts, Batches(32, 4, 0, CPU))
     assert Counter(training.rows.tolist()) == dict.fromkeys(range(few), times)
     assert training.targets.tolist() == training.rows.tolist() and training.steps == few * times // 4
     assert (valid.n, test.n) == (3, 2)
@@ -121,6 +122,6 @@ def test_few_images_are_repeated_until_an_epoch_is_as_long_as_with_all(few, time
 
 def test_parts_do_not_overlap():
     parts = np.array(["train"] * 30 + ["valid"] * 8 + ["test"] * 7)
-    loaders = make_loaders(Pictures(45), np.arange(45), parts, size=32, batch=8, seed=0, device=CPU)
+    loaders = make_loaders(Pictures(45), np.arange(45), parts, Batches(32, 8, 0, CPU))
     seen = [set(torch.cat([targets for _, targets in part]).tolist()) for part in loaders]
     assert seen[1] == set(range(30, 38)) and seen[2] == set(range(38, 45)) and seen[0] <= set(range(30))

@@ -152,7 +152,7 @@ def test_images_that_an_epoch_repeats_are_counted(settings):
 
 def test_where_images_grow_the_pace_is_that_of_the_whole_run(settings, monkeypatch, capsys):
     """Half of the epochs at half the side: the steps take a quarter of what later ones do."""
-    loader = SimpleNamespace(first_step=0, steps=60, pieces=1, batch=10)
+    loader = SimpleNamespace(first_step=0, steps=60, micro_batches=1, batch=10)
     pace = callbacks.Pace(settings, GrowingSize((32, 64)))
     dls = SimpleNamespace(train=loader, device=torch.device("cpu"))
     pace.learn = SimpleNamespace(dls=dls, epoch=0, n_epoch=4, loss=torch.tensor(1.0))

@@ -35,7 +35,7 @@ class StepLosses(callbacks.Callback):
     def after_batch(self):
         if self.training:
             self.pieces.append(self.loss.item())
-            if len(self.pieces) == self.dls.train.pieces:
+            if len(self.pieces) == self.dls.train.micro_batches:
                 self.values.append(np.mean(self.pieces))
                 self.pieces = []
 

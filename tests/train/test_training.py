@@ -532,7 +532,7 @@ def test_a_state_that_is_no_number_is_not_kept_within_an_epoch(settings, monkeyp
 
 
 def test_on_a_gpu_the_loss_is_looked_at_now_and_then_and_the_steps_since_are_named(settings):
-    loader = SimpleNamespace(pieces=1, steps=120, first_step=0, order=lambda: np.arange(240).reshape(120, 2))
+    loader = SimpleNamespace(micro_batches=1, steps=120, first_step=0, order=lambda: np.arange(240).reshape(120, 2))
     check = callbacks.FiniteLoss(settings, np.array([f"i{k}" for k in range(240)]))
     dls = SimpleNamespace(device=torch.device("cuda"), train=loader)
     check.learn = SimpleNamespace(training=True, dls=dls, n_iter=120, epoch=0, iter=0, loss=None)

@@ -34,7 +34,7 @@ class ResumableLearner(Learner):
 
     def all_batches(self) -> None:
         self.n_iter = len(self.dl)
-        begin = self.dl.first_step * self.dl.pieces if self.training else 0
+        begin = self.dl.first_step * self.dl.micro_batches if self.training else 0
         for numbered in enumerate(self.dl, start=begin):
             self.one_batch(*numbered)
 
@@ -110,7 +110,9 @@ class StepSchedule(ParamScheduler):
 
     def before_batch(self) -> None:
         loader = self.dls.train
-        self._update_val((self.epoch * loader.steps + self.iter // loader.pieces) / (self.n_epoch * loader.steps))
+        self._update_val(
+            (self.epoch * loader.steps + self.iter // loader.micro_batches) / (self.n_epoch * loader.steps)
+        )
 
 
 class FiniteLoss(Callback):
@@ -133,11 +135,11 @@ class FiniteLoss(Callback):
         self.seen += self.loss.detach()
         every = self.GPU_PIECES if self.dls.device.type == "cuda" else 1
         loader = self.dls.train
-        step = self.iter // loader.pieces
+        step = self.iter // loader.micro_batches
         if (self.iter + 1) % every and self.iter + 1 < self.n_iter:
             return
         if math.isfinite(self.seen):
-            self.since = step if self.iter + 1 < (step + 1) * loader.pieces else step + 1
+            self.since = step if self.iter + 1 < (step + 1) * loader.micro_batches else step + 1
             return
         images = self.image_ids[loader.order()[self.since : step + 1].ravel()]
         shown = ", ".join(images[:8]) + (", ..." if len(images) > 8 else "")
@@ -170,7 +172,7 @@ class EpochLog(Callback):
         self.began = time.perf_counter()
         loader = self.dls.train
         self.bar = tqdm(
-            total=len(loader) + len(self.dls.valid), initial=loader.first_step * loader.pieces,
+            total=len(loader) + len(self.dls.valid), initial=loader.first_step * loader.micro_batches,
             desc=f"epoch {self.epoch + 1}/{self.n_epoch}", unit="batch", leave=False,
             disable=not sys.stderr.isatty() or share()[0] > 0,
         )  # fmt: skip
@@ -233,7 +235,7 @@ class Pace(Callback):
 
     def after_batch(self) -> None:
         loader = self.dls.train
-        step, rest = divmod(self.iter + 1, loader.pieces)
+        step, rest = divmod(self.iter + 1, loader.micro_batches)
         if self.done or rest or self.ends > loader.steps or step not in (self.begins, self.ends):
             return
         float(self.loss.detach())  # a GPU has to come to this point before the clock is read
@@ -283,7 +285,7 @@ class KeepState(Callback):
         if not self.training or time.perf_counter() - self.saved_at < 60 * self.MINUTES:
             return
         loader = self.dls.train
-        step, rest = divmod(self.iter + 1, loader.pieces)
+        step, rest = divmod(self.iter + 1, loader.micro_batches)
         loss = float(self.log.total_loss)
         finite = math.isfinite(loss) and all(bool(p.isfinite().all()) for p in self.learn.model.parameters())
         if rest == 0 and step < loader.steps and finite:  # else FiniteLoss is about to stop the run
