@@ -7,10 +7,13 @@ that meet both differences to the three digits quoted are listed, and `choose` p
 Whether unused weights were counted matters: the PyTorch port of the residual attention network that was public in
 2018 gives every residual unit a 1x1 shortcut convolution and calls it only where the shape changes. A parameter count
 of such a model includes weights that never see an image. No network of this library owns such weights.
+
+`WIDER` asks what else would fit: SERAN may lack residual blocks that the paper does not name, and SENet-154 may have
+been counted with another classifier. `null_test` says how little a single hit means.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -24,6 +27,14 @@ SENET154_MINUS_SERAN_D = 2.16e7  # paper §4.2
 SERAN_D_MINUS_SERAN = 2.87e7  # paper §4.2
 ROUNDING = 0.005e7  # half a unit of the third digit
 
+# Classifiers that SENet-154 may have been counted with: weights and biases. fast.ai v1 puts two layers, each behind a
+# batch normalisation, on the concatenated mean and maximum (its `create_head`).
+HEADS = {
+    "123 classes": 2049 * CLASSES,
+    "1000 classes": 2049 * 1000,
+    "fast.ai": 2 * 4096 + 4097 * 512 + 2 * 512 + 513 * CLASSES,
+}
+
 # Who owns an unused 1x1 shortcut: nobody; the residual units (plain and inside attention modules); the SE units too.
 UNUSED = ("none", "residual units", "every unit")
 
@@ -32,8 +43,8 @@ UNUSED = ("none", "residual units", "every unit")
 class Family:
     """The declared search space. Numbers per stage are for stages 1 to 4 (attention: 1 to 3, stage 4 can not pool).
 
-    `plain` is how many residual blocks a stage may hold beyond the one that opens it. `senet154_classes` is the size
-    of the classifier in the count of SENet-154: that of the insects, or that of its published count.
+    `plain` is how many residual blocks a stage may hold beyond the one that opens it, `plain_removed` how many of them
+    SERAN lacks in all: the paper names none. `heads` are classifiers in the count of SENet-154 (`HEADS`).
     """
 
     se: int = 10
@@ -41,13 +52,21 @@ class Family:
     se_removed: int = 6
     last_se: int = 2
     plain: tuple[int, ...] = (0, 1, 2, 3)
+    plain_removed: tuple[int, ...] = (0,)
     p: tuple[int, ...] = (1, 2)
     t: tuple[int, ...] = (1, 2, 3)
     r: tuple[int, ...] = (1, 2)
     reduction: tuple[int, ...] = (8, 16, 32)
     stems: tuple[tuple[int, int, int], ...] = ((32, 32, 64), (64, 64, 64), (64, 64, 128))
     unused: tuple[str, ...] = UNUSED
-    senet154_classes: tuple[int, ...] = (CLASSES, 1000)
+    heads: tuple[str, ...] = ("123 classes", "1000 classes")
+
+
+# The modules as published, in more layouts than the paper's words allow: SERAN also lacks up to two residual blocks, a
+# stage holds up to five of them, and SENet-154 may have been counted with fast.ai's classifier.
+WIDER = Family(
+    p=(1,), t=(2,), r=(1,), reduction=(16,), plain=(0, 1, 2, 3, 4, 5), plain_removed=(0, 1, 2), heads=tuple(HEADS)
+)
 
 
 def unit_parameters(in_channels: int, out_channels: int, unused: bool) -> int:
@@ -125,51 +144,87 @@ def kept_se(family: Family) -> list[tuple[int, ...]]:
     return [kept for kept in compositions(total, 4) if kept[3] >= family.last_se]
 
 
+def plain_removals(family: Family) -> list[tuple[int, ...]]:
+    """Residual blocks per stage that SERAN may lack."""
+    return [lost for total in family.plain_removed for lost in compositions(total, 4)]
+
+
+def ways_of_counting(family: Family) -> Iterator[dict[str, object]]:
+    """Every way to build and count a module: `unused`, p, t, r and reduction, as `body_parameters` takes them."""
+    names = ("unused", "p", "t", "r", "reduction")
+    for values in product(*(getattr(family, name) for name in names)):
+        yield dict(zip(names, values, strict=True))
+
+
 def family_size(family: Family) -> int:
     """How many pairs (SERAN-D, SERAN, way of counting) the family holds."""
-    ways = len(family.p) * len(family.t) * len(family.r) * len(family.reduction) * len(family.unused)
-    layouts = sum(1 for _ in removals(family)) * len(kept_se(family)) * len(family.plain) ** 4
-    return ways * layouts * len(family.stems) * len(family.senet154_classes)
+    ways = sum(1 for _ in ways_of_counting(family)) * len(family.stems) * len(family.heads)
+    plain = np.array(list(product(family.plain, repeat=4)))
+    pairs_of_plain = sum(int((plain >= lost).all(axis=1).sum()) for lost in plain_removals(family))
+    return ways * sum(1 for _ in removals(family)) * len(kept_se(family)) * pairs_of_plain
+
+
+def unit_costs(how: dict[str, object]) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of one SE unit and of one residual block in each of the four stages, counted in that way."""
+    unused, reduction = how["unused"], how["reduction"]
+    se = [unit_parameters(c, c, unused == "every unit") + se_parameters(c, reduction) for c in STAGE_CHANNELS]
+    return np.array(se), np.array([unit_parameters(c, c, unused != "none") for c in STAGE_CHANNELS])
+
+
+def seran_gaps(family: Family, how: dict[str, object]) -> Iterator[tuple[dict[str, object], int]]:
+    """Every difference between SERAN-D and SERAN that a way of counting allows, with what SERAN lacks."""
+    se, plain = unit_costs(how)
+    lost_plain = plain_removals(family)
+    blocks = np.array(lost_plain) @ plain
+    for attention, stage, lost in removals(family):
+        module = attention_parameters(stage, how["p"], how["t"], how["r"], how["unused"] != "none")
+        for number, gap in enumerate(module + int(np.dot(lost, se)) + blocks):
+            lacks = {"attention": attention, "removed_from": stage, "lost": lost, "plain_lost": lost_plain[number]}
+            yield lacks, int(gap)
 
 
 def search(family: Family | None = None) -> pd.DataFrame:
     """Every member of the family that meets both quoted differences, one row each.
 
-    Columns: unused, p, t, r, reduction, stem, senet154_classes, attention, removed_from (stage), se, seran_se, plain,
-    counted (SERAN-D as the paper would have counted it, with its classifier), gap_senet154, gap_seran.
+    Columns: unused, p, t, r, reduction, stem, head (of SENet-154), attention, removed_from (stage), se, seran_se,
+    plain, lost (SE), plain_lost, counted (SERAN-D as the paper would have counted it, with its classifier),
+    gap_senet154, gap_seran.
     """
     family = family or Family()
     plains = np.array(list(product(family.plain, repeat=4)))
     rows = []
-    for unused, p, t, r, reduction in product(family.unused, family.p, family.t, family.r, family.reduction):
-        how = {"p": p, "t": t, "r": r, "reduction": reduction, "unused": unused}
-        se_unit = [unit_parameters(c, c, unused == "every unit") + se_parameters(c, reduction) for c in STAGE_CHANNELS]
-        plain_cost = plains @ [unit_parameters(c, c, unused != "none") for c in STAGE_CHANNELS]
-        for attention, stage, lost in removals(family):
-            gap_seran = attention_parameters(stage, p, t, r, unused != "none") + int(np.dot(lost, se_unit))
+    for how in ways_of_counting(family):
+        plain_cost = plains @ unit_costs(how)[1]
+        for lacks, gap_seran in seran_gaps(family, how):
             if abs(gap_seran - SERAN_D_MINUS_SERAN) >= ROUNDING:
                 continue
-            for kept, stem, classes in product(kept_se(family), family.stems, family.senet154_classes):
-                se = tuple(np.add(kept, lost).tolist())
-                counted = body_parameters(se, attention, (0, 0, 0, 0), stem=stem, **how) + 2049 * CLASSES + plain_cost
-                gap = SENET154_BODY + 2049 * classes - counted
-                for index in np.flatnonzero(np.abs(gap - SENET154_MINUS_SERAN_D) < ROUNDING):
-                    rows.append(
-                        how
-                        | {
-                            "stem": stem,
-                            "senet154_classes": classes,
-                            "attention": attention,
-                            "removed_from": stage,
-                            "se": se,
-                            "seran_se": kept,
-                            "plain": tuple(plains[index].tolist()),
-                            "counted": int(counted[index]),
-                            "gap_senet154": int(gap[index]),
-                            "gap_seran": gap_seran,
-                        }
-                    )
+            long_enough = (plains >= lacks["plain_lost"]).all(axis=1)
+            for kept, stem in product(kept_se(family), family.stems):
+                se = tuple(np.add(kept, lacks["lost"]).tolist())
+                body = body_parameters(se, lacks["attention"], (0, 0, 0, 0), stem=stem, **how)
+                counted = body + HEADS["123 classes"] + plain_cost
+                for head in family.heads:
+                    gap = SENET154_BODY + HEADS[head] - counted
+                    for index in np.flatnonzero(long_enough & (np.abs(gap - SENET154_MINUS_SERAN_D) < ROUNDING)):
+                        found = {"stem": stem, "head": head, "se": se, "seran_se": kept, "gap_seran": gap_seran}
+                        found |= {"plain": tuple(plains[index].tolist()), "counted": int(counted[index])}
+                        rows.append(how | lacks | found | {"gap_senet154": int(gap[index])})
     return pd.DataFrame(rows)
+
+
+def null_test(family: Family, low: float = 2e7, high: float = 4e7) -> pd.Series:
+    """How often a way of counting would "explain" an arbitrary difference between SERAN-D and SERAN.
+
+    Of all numbers from `low` to `high` with three digits, as the paper prints one, the share that some layout of the
+    family meets, by who owns unused weights. A way that meets two fifths of them is hardly confirmed by meeting one.
+    """
+    targets = np.arange(round(low / 1e5), round(high / 1e5) + 1) * 1e5
+    shares = {}
+    for unused in family.unused:
+        ways = ways_of_counting(replace(family, unused=(unused,)))
+        gaps = np.unique([gap for how in ways for _, gap in seran_gaps(family, how)])
+        shares[unused] = np.mean([(np.abs(gaps - target) < ROUNDING).any() for target in targets])
+    return pd.Series(shares, name="targets met")
 
 
 def principles(hits: pd.DataFrame) -> dict[str, pd.Series]:
@@ -184,7 +239,8 @@ def principles(hits: pd.DataFrame) -> dict[str, pd.Series]:
     masks = {
         "module as published: p = 1, t = 2, r = 1": (hits["p"] == 1) & (hits["t"] == 2) & (hits["r"] == 1),
         "SE as published: reduction 16": hits["reduction"].eq(16),
-        "both networks counted with the same classifier": hits["senet154_classes"].eq(CLASSES),
+        "both networks counted with the same classifier": hits["head"].eq("123 classes"),
+        "SERAN loses what the paper names and nothing else": [not any(lost) for lost in hits["plain_lost"]],
         "SERAN-D alternates: no stage has attention without SE": alternated,
         "SERAN keeps one attention module in each of stages 1 to 3": [a == (1, 1, 1) for a in seran_attention],
         "SERAN ends in just the last two SE modules": [kept[3] == 2 for kept in hits["seran_se"]],
@@ -236,6 +292,7 @@ def layouts(hit: pd.Series) -> tuple[Layout, Layout]:
     """SERAN-D and SERAN of one hit; SERAN is SERAN-D with modules removed, nothing else changed (§4.2)."""
     seran_d = tuple(arrange(*counts) for counts in zip(hit.se, (*hit.attention, 0), hit.plain, strict=True))
     seran = remove(seran_d, "S", tuple(np.subtract(hit.se, hit.seran_se).tolist()))
+    seran = remove(seran, "R", hit.plain_lost)
     return seran_d, remove(seran, "A", tuple(int(k == hit.removed_from) for k in (1, 2, 3, 4)))
 
 
@@ -244,12 +301,3 @@ def choose(hits: pd.DataFrame) -> pd.Series:
     kept = hits[np.logical_and.reduce(list(principles(hits).values()))]
     bare = kept.apply(lambda hit: bare_neighbours(layouts(hit)[0]), axis=1)
     return kept.assign(bare_neighbours=bare).sort_values(["bare_neighbours", "counted"], kind="stable").iloc[0]
-
-
-if __name__ == "__main__":
-    hits = search()
-    print(f"{family_size(Family()):,} members of the family, {len(hits):,} meet both differences")
-    print(hits.groupby(["unused", "p", "t", "r", "reduction", "senet154_classes"]).size().to_string())
-    hit = choose(hits)
-    print(hit.to_string())
-    print("SERAN-D:", layouts(hit)[0], " SERAN:", layouts(hit)[1])

@@ -1,5 +1,7 @@
 """The parameter formulas equal real networks, the search is sound, and the default SERAN is its choice."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,13 +64,13 @@ def test_every_hit_meets_both_quoted_differences(hits):
         less = tuple(a - (k == hit.removed_from) for k, a in enumerate(hit.attention, 1))
         seran = reconstruct.body_parameters(hit.seran_se, less, hit.plain, **how)
         assert f"{counted - seran:.2e}" == "2.87e+07"
-        senet154 = 115_088_984 - 2049 * 1000 + 2049 * hit.senet154_classes
+        senet154 = 115_088_984 - 2049 * 1000 + reconstruct.HEADS[hit.head]
         assert f"{senet154 - counted - 2049 * 123:.2e}" == "2.16e+07"
 
 
 def test_search_is_exhaustive_on_a_family_small_enough_to_try_one_by_one():
     family = reconstruct.Family(
-        plain=(0, 1), p=(1,), t=(2,), r=(1,), reduction=(16,), unused=("every unit",), senet154_classes=(123,)
+        plain=(0, 1), p=(1,), t=(2,), r=(1,), reduction=(16,), unused=("every unit",), heads=("123 classes",)
     )
     found = reconstruct.search(family)
     by_hand, tried = 0, 0
@@ -94,6 +96,41 @@ def test_search_is_exhaustive_on_a_family_small_enough_to_try_one_by_one():
 def test_with_the_published_module_only_unused_weights_explain_the_numbers(hits):
     published = hits[(hits.p == 1) & (hits.t == 2) & (hits.r == 1) & (hits.reduction == 16)]
     assert set(published.unused) == {"every unit"}
+
+
+def test_in_the_wider_family_weights_that_are_used_suffice():
+    """Where SERAN may also lack a residual block or two, which the paper does not name."""
+    found = reconstruct.search(replace(reconstruct.WIDER, stems=((64, 64, 128),)))
+    honest = found[found["unused"] == "none"]
+    assert len(honest) and all(any(lost) for lost in honest["plain_lost"])
+    for hit in honest.sample(10, random_state=0).itertuples():
+        less = tuple(a - (k == hit.removed_from) for k, a in enumerate(hit.attention, 1))
+        plain = tuple(n - lost for n, lost in zip(hit.plain, hit.plain_lost, strict=True))
+        seran_d = reconstruct.body_parameters(hit.se, hit.attention, hit.plain)
+        assert f"{seran_d - reconstruct.body_parameters(hit.seran_se, less, plain):.2e}" == "2.87e+07"
+        smaller = reconstruct.layouts(hit)[1]
+        assert "".join(smaller).count("R") == 4 + sum(plain)
+
+
+def test_the_size_of_the_wider_family_is_that_of_its_members_one_by_one():
+    family = reconstruct.Family(
+        plain=(0, 1), plain_removed=(0, 1), p=(1,), t=(2,), r=(1,), reduction=(16,), heads=("fast.ai",)
+    )
+    pairs = sum(
+        all(n >= lost for n, lost in zip(plain, removed, strict=True))
+        for plain in reconstruct.product((0, 1), repeat=4)
+        for removed in [(0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)]
+    )
+    layouts = sum(1 for _ in reconstruct.removals(family)) * len(reconstruct.kept_se(family))
+    assert reconstruct.family_size(family) == 3 * 3 * layouts * pairs
+
+
+def test_an_arbitrary_number_is_often_met_and_more_often_by_a_wider_family():
+    narrow = reconstruct.null_test(replace(reconstruct.WIDER, plain_removed=(0,)))
+    assert 0.2 < narrow["none"] < narrow["every unit"] < 0.5
+    assert (reconstruct.null_test(reconstruct.WIDER) > 0.9).all()
+    beyond = reconstruct.null_test(reconstruct.WIDER, 1e12, 1.0001e12)
+    assert (beyond == 0).all()
 
 
 def test_default_networks_are_the_choice_of_the_search():
