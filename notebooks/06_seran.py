@@ -282,7 +282,9 @@ print("SERAN  ", *SERAN)
 # The finalists agree in weights and differ in compute; a narrow stem needs less.
 
 # %% [markdown]
-# ## Figure 2, drawn from the object
+# ## The networks, drawn from the object
+#
+# The paper's own drawing (its Figure 2) was not available to us; these are drawn from the networks that we train.
 
 # %%
 figure = draw_network(seran_d, "SERAN-D")

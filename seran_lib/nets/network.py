@@ -13,8 +13,8 @@ from seran_lib.nets.blocks import Bottleneck, SEBottleneck, make_pool, seven_by_
 STAGE_CHANNELS = (256, 512, 1024, 2048)
 DEEP_STEM = (64, 64, 128)  # three 3x3 convolutions (paper §3.1), as wide as SENet-154's
 SEVEN_STEM = (64,)  # one 7x7 convolution
-# "plain" is Kaiming's, as in 2019. With "zero" the last weights of every residual branch start at 0 besides, so that
-# each block is the identity at first. The paper does not say; the libraries of its time were plain.
+# "plain" is Kaiming's (He et al., ICCV 2015). With "zero" the last weights of every residual branch also start at 0, so
+# that each block is the identity at first. The paper does not say.
 INITS = ("plain", "zero")
 Layout = tuple[str, str, str, str]
 

@@ -160,7 +160,7 @@ NOT_STATED: tuple[tuple[str, str], ...] = (
     ("batch size", "nothing"),
     ("learning-rate schedule", "an initial rate, no shape and no end"),
     ("dropout", "named as used, no rate and no place"),
-    ("layer layout", "Figure 2 is an example without widths or repeats"),
+    ("layer layout", "the text gives no widths or repeats; its Figure 2 was not available to us"),
     ("pooling inside attention", "maximum or average, compared in Table 2; kernel sizes not given"),
     ("normalising mean and deviation", "a standard practice, no numbers"),
     ("strength of augmentation", "the kinds only"),
