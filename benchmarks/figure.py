@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator, StrMethodFormatter
 from report import GROWTH, RESULTS, exponent
 
-from seran_lib.book.plots.style import COLOURS, SQUARE, save, use_book_style
+from seran_lib.book.plots.style import COLOURS, SQUARE, svg, use_book_style
 from seran_lib.nets import list_models
+from seran_lib.paths import FIGURES
 
 # How the rows of a benchmark begin, and the heading that says it for them.
 HEADINGS = {
@@ -135,7 +136,8 @@ def main() -> None:
     """Draw it."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     folder = Path(__file__).parent  # what was only tried out is not drawn
-    save(draw(pd.read_csv(folder / RESULTS), pd.read_csv(folder / GROWTH)), "benchmarks")
+    drawn = svg(draw(pd.read_csv(folder / RESULTS), pd.read_csv(folder / GROWTH)))
+    (FIGURES / "benchmarks.svg").write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Makes the notebooks from their scripts: `python -m seran_lib.book.render [notebooks/NN_slug.py ...]`, or all of them.
 
-`NN_slug.py` (py:percent) is the source. `NN_slug.ipynb` is made from it anew, executed in the notebooks folder with the
+`NN_slug.py` (py:percent) is the source. `NN_slug.ipynb` is made from it, executed in the notebooks folder with the
 parameters as written, and stored without anything that changes by itself: no times, no widget state, no version of
-Python. Running it twice gives the same bytes unless a result changed. A notebook that fails is not written.
+Python. The figures that a chapter draws are copied to `figures/`. Running it twice gives the same bytes unless a result
+changed. A notebook that fails is not written, nor are its figures.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from PIL import Image
 
 from seran_lib.errors import CheckpointError
 from seran_lib.files import write_atomically
-from seran_lib.paths import NOTEBOOKS
+from seran_lib.paths import FIGURES, NOTEBOOKS
 
 CELL_TIMEOUT = 600  # seconds; far above the smoke profile's 60 s a notebook, so that only a hang meets it
 
@@ -52,8 +53,11 @@ def read_script(script: Path) -> NotebookNode:
     return notebook
 
 
-def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
-    """Runs every cell in a fresh kernel working in `folder`. Raises CellExecutionError at the first failure."""
+def execute(notebook: NotebookNode, folder: Path, runs: Path) -> NotebookNode:
+    """Runs every cell in a fresh kernel working in `folder`, with `runs` as the folder of its runs and figures.
+
+    Raises CellExecutionError at the first failure.
+    """
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -64,10 +68,9 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         coalesce_streams=True,  # how prints are cut into messages depends on the machine's load
     )
     # One thread, because sums of floats depend on how they are shared out. PYTHONHASHSEED fixes the order in which sets
-    # of strings are printed. With runs of its own a chapter trains anew.
-    fixed = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-    with tempfile.TemporaryDirectory() as runs:
-        return client.execute(env={**os.environ, **fixed, "SERAN_RUNS": runs})
+    # of strings are printed.
+    fixed = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "SERAN_RUNS": str(runs)}
+    return client.execute(env={**os.environ, **fixed})
 
 
 PNG, WIDGET = "image/png", "application/vnd.jupyter.widget-view+json"
@@ -98,18 +101,23 @@ def shrink(notebook: NotebookNode) -> None:
                 output["data"][PNG] = base64.b64encode(stored.getvalue()).decode()
 
 
-def pair(script: Path) -> bool:
-    """Makes and executes the notebook beside `script`. True when the file changed."""
-    notebook = execute(read_script(script), script.parent)
+def pair(script: Path) -> list[Path]:
+    """Makes and executes the notebook beside `script`, with runs of its own, so that it trains again.
+
+    Its figures go to the folder `figures` beside that of the script. Returns the files that changed.
+    """
+    with tempfile.TemporaryDirectory() as runs:
+        notebook = execute(read_script(script), script.parent, Path(runs))
+        drawn = {path.name: path.read_bytes() for path in sorted(Path(runs).glob("figures/*"))}
     strip(notebook)
     shrink(notebook)
     nbformat.validate(notebook)
-    target = script.with_suffix(".ipynb")
-    text = nbformat.writes(notebook) + "\n"
-    if target.exists() and target.read_text(encoding="utf-8") == text:
-        return False
-    write_atomically(target, lambda stream: stream.write(text.encode()))
-    return True
+    wanted = {script.parents[1] / FIGURES.name / name: content for name, content in drawn.items()}
+    wanted[script.with_suffix(".ipynb")] = (nbformat.writes(notebook) + "\n").encode()
+    changed = [path for path, content in wanted.items() if not path.exists() or path.read_bytes() != content]
+    for path in changed:
+        write_atomically(path, lambda stream, path=path: stream.write(wanted[path]))
+    return changed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -121,7 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
     failed = 0
     for script in scripts or sorted(NOTEBOOKS.glob("[0-9]*.py")):
         try:
-            print(f"{script.stem}: {'written' if pair(script) else 'unchanged'}", flush=True)
+            changed = ", ".join(path.name for path in pair(script.resolve()))
+            print(f"{script.stem}: {f'wrote {changed}' if changed else 'unchanged'}", flush=True)
         except (CellExecutionError, DeadKernelError, CheckpointError, ValueError, OSError) as error:
             print(f"{script.stem}: not written\n{error}", file=sys.stderr)
             failed += 1

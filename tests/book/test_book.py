@@ -55,9 +55,25 @@ def test_a_script_becomes_an_executed_notebook_and_a_second_run_changes_nothing(
     assert script.with_suffix(".ipynb").read_bytes() == first
 
 
+def test_what_a_chapter_draws_lies_below_runs_and_is_collected_when_the_chapter_is_made(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.setenv("SERAN_RUNS", str(tmp_path / "reader"))
+    drawing = "from seran_lib.book.plots.style import plt, save, save_pictures\nfigure, axis = plt.subplots()"
+    script = write(tmp_path / "notebooks", drawing, "save(figure, 'fig90_a')", "save_pictures(figure, 'fig90_b')")
+    made = [tmp_path / "figures" / "fig90_a.svg", tmp_path / "figures" / "fig90_b.png", script.with_suffix(".ipynb")]
+    assert render.pair(script) == made
+    assert render.pair(script) == [], "the same drawing, the same bytes"
+    made[0].write_text("stale")
+    assert render.pair(script) == made[:1]
+    assert not (tmp_path / "reader").exists()
+    exec(drawing + "\nsave(figure, 'fig90_a')")  # as a reader does
+    assert (tmp_path / "reader" / "figures" / "fig90_a.svg").exists()
+    plt.close("all")
+
+
 def test_stored_drawings_look_the_same_in_fewer_bytes(tmp_path):
     drawing = "import numpy as np\nfrom matplotlib import pyplot as plt\nplt.plot(np.sin(range(40)))\nplt.show()"
-    notebook = render.execute(render.read_script(write(tmp_path, f"%matplotlib inline\n{drawing}")), tmp_path)
+    notebook = render.execute(render.read_script(write(tmp_path, f"%matplotlib inline\n{drawing}")), tmp_path, tmp_path)
     whole = notebook.cells[0].outputs[0].data["image/png"]
     render.shrink(notebook)
     stored = notebook.cells[0].outputs[0].data["image/png"]
@@ -99,7 +115,7 @@ def draw():
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "FIGURES", tmp_path / "figures")
+    monkeypatch.setenv("SERAN_RUNS", str(tmp_path))
     files = []
     for _ in range(2):
         with plt.rc_context():

@@ -1,4 +1,6 @@
-"""The look of every figure, and the one way to save one.
+"""The look of every figure, and the one way to save one: below `runs/`, where it changes no tracked file.
+
+`make figures` copies what the committed chapters drew to `figures/`.
 
 Figures are made to be projected: no type below 11 points, labels beside what they name instead of legends, no frames.
 Colours follow Okabe and Ito, "Color Universal Design", 2008, and stay apart for colour-blind readers.
@@ -15,7 +17,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from seran_lib.paths import FIGURES
+from seran_lib import paths
+from seran_lib.files import write_atomically
 
 COLOURS = MappingProxyType(
     {
@@ -61,15 +64,12 @@ def use_book_style() -> None:
 
 
 def save(figure: Figure, name: str) -> None:
-    """Writes `figures/<name>.svg`; the same drawing gives the same bytes.
+    """Writes `runs/figures/<name>.svg`; the same drawing gives the same bytes.
 
     The figure stays open, so that a notebook shows it below the cell. Raises ValueError for a name with a folder or a
     suffix.
     """
-    if not name.replace("_", "").isalnum():
-        raise ValueError(f"figure name {name!r}: letters, digits and underscores only, such as fig03_grim")
-    FIGURES.mkdir(exist_ok=True)
-    (FIGURES / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
+    _write(f"{name}.svg", svg(figure).encode())
 
 
 def svg(figure: Figure) -> str:
@@ -98,9 +98,14 @@ def show_pictures(figure: Figure) -> None:
 
 
 def save_pictures(figure: Figure, name: str) -> None:
-    """Writes `figures/<name>.png` with 256 colours, for figures made of drawn insects, never of photographs."""
-    FIGURES.mkdir(exist_ok=True)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    picture = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    picture.save(FIGURES / f"{name}.png", optimize=True)
+    """Writes `runs/figures/<name>.png` with 256 colours, for figures made of drawn insects, never of photographs."""
+    drawn, stored = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=110)
+    Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(stored, "png", optimize=True)
+    _write(f"{name}.png", stored.getvalue())
+
+
+def _write(file: str, content: bytes) -> None:
+    if not re.fullmatch(r"\w+\.\w+", file):
+        raise ValueError(f"figure name {file!r}: letters, digits and underscores only, such as fig03_grim")
+    write_atomically(paths.runs() / "figures" / file, lambda stream: stream.write(content))
