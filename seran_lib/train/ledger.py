@@ -1,48 +1,188 @@
-"""The ledger: one row a run, appended by the code that ran it, never edited.
+"""Everything that runs leave in one folder of results: `Results` reads and writes it, and nothing else does.
 
-Errors are in percent, as in the paper's tables. A run that was done on other images has two rows; tables read the later
-one. A run that was done again on the same images keeps its row, as long as its curve and predictions are there, too,
-and has another one among the repetitions beside it.
+`ledger.csv` has one row a run, appended by the code that ran it and never edited. A run that was done on other images
+has two rows, and the later one is read. A run that was done again on the same images keeps its row, as long as its
+curve and predictions are there, too; `repeats.csv` has a row for each such repetition. Beside them lie the files of
+`FILES`, one a run. Errors are in percent, as in the paper's tables.
 """
 
 import csv
 import errno
+import gzip
 import importlib.metadata
 import io
 import os
 import platform
 import subprocess
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
 
+from seran_lib.errors import DataError
+from seran_lib.files import write_atomically
 from seran_lib.paths import ROOT
 
 LEDGER, REPEATS = "ledger.csv", "repeats.csv"
-COLUMNS = (
-    "run_id utc git_commit dirty profile data data_fingerprint classes train valid test model width size wiring pool "
-    "init recipe images_per_class seed epochs batch micro_batch lr precision valid_top1_error valid_top5_error "
-    "test_top1_error test_top5_error test_macro_error valid_loss test_loss temperature parameters seconds "
-    "images_per_second gpu_memory_mb device versions weights_sha256"
-).split()
-# other_answers: the number of test images that are named otherwise than by the run of the ledger
-REPEAT_COLUMNS = (
-    "run_id utc git_commit dirty precision test_top1_error other_answers device versions weights_sha256"
-).split()
-TABLES = {LEDGER: COLUMNS, REPEATS: REPEAT_COLUMNS}
+# by kind: what a run measured of every epoch, of every test image, of the places it looks at, and what it answered to
+# every image of none of its classes
 FILES = {"curves": ".csv", "predictions": ".csv.gz", "looks": ".csv", "unknowns": ".csv.gz"}
+LOOK_COLUMNS = (
+    "run_id", "data_name", "model", "seed", "epochs",
+    "kind", "subject", "variant", "measure", "value", "low", "high", "images",
+)  # fmt: skip
 
 
-def file_of(folder: Path, kind: str, run_id: str) -> Path:
-    """Where a run's `kind` of `FILES` is kept beside a ledger: what it measured of every epoch, every test image, the
-    places it looks at, every image of none of its classes."""
-    return folder / kind / f"{run_id}{FILES[kind]}"
+@dataclass(frozen=True)
+class Row:
+    """A row of `ledger.csv`, its columns in their order. None is written as an empty cell."""
+
+    run_id: str  # `Settings.run_id`
+    utc: str  # when it was recorded, ISO 8601
+    git_commit: str  # empty outside a git clone
+    dirty: bool | None  # whether files of seran_lib differed from the commit
+    profile: str
+    data: str  # name of the data set, `Settings.data_name`
+    data_fingerprint: str  # of images, labels and split, `data.split.fingerprint`
+    classes: int
+    train: int  # images
+    valid: int  # images
+    test: int  # images
+    model: str
+    width: float  # of the paper's number of channels
+    size: int  # pixels a side
+    wiring: str  # of the attention masks: paper or port
+    pool: str  # in front of the classifier: max or avg
+    init: str  # how residual branches start: plain, zero or pretrained
+    recipe: str  # a name of `recipes.RECIPES`
+    images_per_class: int  # training images at most; 0: all
+    seed: int
+    epochs: int
+    batch: int  # images a step
+    micro_batch: int  # images in memory at once
+    lr: float  # the highest learning rate
+    precision: str  # fp32, bf16 or fp16
+    valid_top1_error: float  # %
+    valid_top5_error: float  # %
+    test_top1_error: float  # %
+    test_top5_error: float  # %
+    test_macro_error: float  # %, on average over classes
+    valid_loss: float  # nats
+    test_loss: float  # nats
+    temperature: float  # fitted on validation images; empty in rows from before it was
+    parameters: int
+    seconds: float  # of training
+    images_per_second: float  # of training
+    gpu_memory_mb: int | None  # MiB at the peak; empty on a CPU
+    device: str
+    versions: str  # Python and libraries
+    weights_sha256: str
 
 
-def git_state() -> tuple[str, bool | str]:
-    """Commit, and whether files of `seran_lib` differ from it; ("", "") outside a git clone."""
+@dataclass(frozen=True)
+class Repeat:
+    """A row of `repeats.csv`: what a run of the ledger gave when it was done again."""
+
+    run_id: str
+    utc: str
+    git_commit: str
+    dirty: bool | None
+    precision: str
+    test_top1_error: float  # %
+    other_answers: int  # test images that are named otherwise than by the run of the ledger
+    device: str
+    versions: str
+    weights_sha256: str
+
+
+TABLES = {LEDGER: Row, REPEATS: Repeat}
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results in one folder."""
+
+    folder: Path
+
+    def rows(self) -> pd.DataFrame:
+        """The ledger, the later row of a run that has two; an empty table with the columns where there is no ledger.
+
+        Raises ValueError where the file is damaged or has other columns, so that a run finds out before it trains.
+        """
+        return _read_table(self.folder / LEDGER).drop_duplicates("run_id", keep="last", ignore_index=True)
+
+    def row(self, run_id: str) -> dict[str, object] | None:
+        """The ledger's row of a run, None where it has none."""
+        rows = self.rows()
+        rows = rows[rows["run_id"] == run_id]
+        return rows.iloc[0].to_dict() if len(rows) else None
+
+    def repeats(self) -> pd.DataFrame:
+        """All repetitions of runs, oldest first. Raises ValueError where the file has other columns."""
+        return _read_table(self.folder / REPEATS)
+
+    def append(self, row: Row) -> None:
+        """Add a run to the ledger with a single write, one process at a time.
+
+        Raises ValueError where the file has other columns, and OSError where the disk is full; the file is then as it
+        was.
+        """
+        _append(self.folder / LEDGER, row)
+
+    def append_repeat(self, row: Repeat) -> None:
+        """Add a repetition, in the way of `append`."""
+        _append(self.folder / REPEATS, row)
+
+    def file(self, kind: str, run_id: str) -> Path:
+        """Where a run's file of a kind of `FILES` is kept."""
+        return self.folder / kind / f"{run_id}{FILES[kind]}"
+
+    def save(self, kind: str, run_id: str, table: pd.DataFrame) -> None:
+        """Keep a table of a run as CSV of six significant digits. Raises CheckpointError where the disk is full."""
+        content = table.to_csv(index=False, lineterminator="\n", float_format="%.6g").encode()
+        path = self.file(kind, run_id)
+        if path.suffix == ".gz":
+            content = _gzipped(content)
+        write_atomically(path, lambda stream: stream.write(content))
+
+    def predictions(self, run_id: str) -> pd.DataFrame:
+        """The answers of a run to every test image, in the order of image_id: the columns of
+        `predictions.prediction_table`, and `right`.
+
+        Runs from before groups were kept have each image for a group of its own. Raises DataError where the file is
+        missing.
+        """
+        return _answers(*self._kept("predictions", run_id))
+
+    def unknowns(self, run_id: str) -> pd.DataFrame:
+        """The answers of a run to images of none of its classes, as `explain.unknowns` writes them. Raises DataError
+        where the file is missing."""
+        return _read_answers(self._kept("unknowns", run_id)[0])
+
+    def curve(self, run_id: str) -> pd.DataFrame:
+        """Losses and errors of a run, a row an epoch. Raises DataError where the file is missing."""
+        return pd.read_csv(self._kept("curves", run_id)[0])
+
+    def looks(self) -> pd.DataFrame:
+        """What `explain.measure` found of all runs, one table of `LOOK_COLUMNS`; no row where nobody looked."""
+        tables = [pd.read_csv(path).fillna({"variant": ""}) for path in sorted((self.folder / "looks").glob("*.csv"))]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(LOOK_COLUMNS))
+
+    def _kept(self, kind: str, run_id: str) -> tuple[Path, int]:
+        """A run's file, and when it was changed last, in nanoseconds."""
+        path = self.file(kind, run_id)
+        try:
+            return path, path.stat().st_mtime_ns
+        except FileNotFoundError:
+            text = f"{path} is missing, and the ledger has its run"
+            raise DataError(text, "Restore it, or delete the row and run again") from None
+
+
+def git_state() -> tuple[str, bool | None]:
+    """Commit, and whether files of `seran_lib` differ from it; ("", None) outside a git clone."""
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -52,7 +192,7 @@ def git_state() -> tuple[str, bool | str]:
             cwd=ROOT, capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
-        return "", ""
+        return "", None
     return commit, bool(changes.strip())
 
 
@@ -67,35 +207,30 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def check_header(path: Path) -> None:
-    """Raises ValueError where the file holds other columns than this version writes."""
-    if not path.exists() or path.stat().st_size == 0:
-        return
-    with path.open(newline="", encoding="utf-8") as stream:
-        header = next(csv.reader(stream))
-    if header != TABLES[path.name]:
-        raise ValueError(f"{path} has other columns than this version writes: move it away, and run the command again")
+def _is_empty(path: Path) -> bool:
+    return not path.exists() or path.stat().st_size == 0
 
 
-def append(folder: Path, row: dict[str, object], name: str = LEDGER) -> None:
-    """Add one row to the ledger in `folder`, or to its repetitions, with a single write, one process at a time.
+def _columns(path: Path) -> list[str]:
+    """The columns of a table of that name. Raises ValueError where the file has others."""
+    expected = [field.name for field in fields(TABLES[path.name])]
+    if not _is_empty(path):
+        with path.open(newline="", encoding="utf-8") as stream:
+            if next(csv.reader(stream)) != expected:
+                raise ValueError(
+                    f"{path} has other columns than this version writes: move it away, and run the command again"
+                )
+    return expected
 
-    Raises ValueError where a column is missing or unknown, or where the file has other columns, and OSError where the
-    disk is full; the file is then as it was.
-    """
-    columns = TABLES[name]
-    if set(row) != set(columns):
-        raise ValueError(f"row of {name}: missing {set(columns) - set(row)}, unknown {set(row) - set(columns)}")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    with FileLock(folder / ".ledger.lock"):
-        check_header(path)
-        fresh = not path.exists() or path.stat().st_size == 0
+
+def _append(path: Path, row: Row | Repeat) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.parent / ".ledger.lock"):
         buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-        if fresh:
+        writer = csv.DictWriter(buffer, _columns(path), lineterminator="\n")
+        if _is_empty(path):
             writer.writeheader()
-        writer.writerow(row)
+        writer.writerow(asdict(row))
         with path.open("a+b", buffering=0) as stream:
             before = stream.seek(0, os.SEEK_END)
             stream.seek(max(before - 1, 0))
@@ -107,27 +242,65 @@ def append(folder: Path, row: dict[str, object], name: str = LEDGER) -> None:
             os.fsync(stream.fileno())
 
 
-def read(folder: Path) -> pd.DataFrame:
-    """All rows of a ledger, the later row of a repeated run; an empty frame with the columns where there is none.
+def _read_table(path: Path) -> pd.DataFrame:
+    columns = _columns(path)
+    if _is_empty(path):
+        return pd.DataFrame(columns=columns)
+    types = {field.name: field.type for field in fields(TABLES[path.name]) if field.type in (str, float)}
+    blank = {column: [""] for column in columns if types.get(column) is not str}  # a set may be called NA
+    read = {"dtype": types, "keep_default_na": False, "na_values": blank, "converters": {"dirty": "True".__eq__}}
+    try:
+        return pd.read_csv(path, **read)
+    except (pd.errors.ParserError, ValueError) as error:
+        raise ValueError(f"{path} is damaged, {error}: fix that line, or restore the file") from error
 
-    Raises ValueError where the file is damaged or has other columns, so that a run finds out before it trains.
-    """
-    return _rows(folder / LEDGER).drop_duplicates("run_id", keep="last").reset_index(drop=True)
+
+def _read_answers(path: Path) -> pd.DataFrame:
+    """Ids and labels are text, whatever they look like ("0011", "NA")."""
+    text = dict.fromkeys(("image_id", "group", "label", "predicted"), str)
+    return pd.read_csv(path, dtype=text, keep_default_na=False)
+
+
+@cache
+def _answers(path: Path, changed: int) -> pd.DataFrame:
+    table = _read_answers(path).sort_values("image_id", ignore_index=True)
+    return table.assign(right=table["label"] == table["predicted"], group=table.get("group", table["image_id"]))
+
+
+def _gzipped(content: bytes) -> bytes:
+    """The same bytes whenever and under whatever name they are written."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as stream:
+        stream.write(content)
+    return buffer.getvalue()
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def file_of(folder: Path, kind: str, run_id: str) -> Path:
+    """As `Results.file`."""
+    return Results(folder).file(kind, run_id)
+
+
+def check_header(path: Path) -> None:
+    """Raises ValueError where the file holds other columns than this version writes."""
+    _columns(path)
+
+
+def append(folder: Path, row: dict[str, object], name: str = LEDGER) -> None:
+    """As `Results.append`, of a row whose columns are checked here."""
+    try:
+        _append(folder / name, TABLES[name](**row))
+    except TypeError as error:
+        raise ValueError(f"row of {name}: {error}") from error
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """As `Results.rows`."""
+    return Results(folder).rows()
 
 
 def read_repeats(folder: Path) -> pd.DataFrame:
-    """All repetitions of runs, oldest first. Raises ValueError where the file has other columns."""
-    return _rows(folder / REPEATS)
-
-
-def _rows(path: Path) -> pd.DataFrame:
-    check_header(path)
-    if not path.exists() or path.stat().st_size == 0:
-        return pd.DataFrame(columns=TABLES[path.name])
-    text = dict.fromkeys(("run_id", "git_commit", "data"), str)  # a set may be called 2019, or NA
-    blank = {column: [""] for column in TABLES[path.name] if column not in text}
-    read = {"dtype": text, "keep_default_na": False, "na_values": blank, "converters": {"dirty": "True".__eq__}}
-    try:
-        return pd.read_csv(path, **read)
-    except pd.errors.ParserError as error:
-        raise ValueError(f"{path} is damaged, {error}: mend that line, or restore the file") from error
+    """As `Results.repeats`."""
+    return Results(folder).repeats()
