@@ -25,13 +25,12 @@ import sys
 from pathlib import Path
 
 from seran_lib.train.cost import count_images, gpu_hours
-from seran_lib.train.dataset import data_folder
 from seran_lib.train.run import other_images, predictions_path, recorded, up_to_date
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.settings import resolve, usual
 from seran_lib.analysis.protocol import STUDIES
 from seran_lib.nets.pretrained import PRETRAINED
-from seran_lib import paths
+from seran_lib import paths, sources
 from seran_lib.paths import ALA, NOTEBOOKS
 
 os.environ["SERAN_SNAKEMAKE"] = str(os.getpid())  # a run stops when this process, which started it, is gone
@@ -42,9 +41,8 @@ DATA = DATA if DATA in ("", ALA) else str(Path(DATA).absolute())  # chapters run
 EPOCHS = int(config.get("epochs", 0))
 SEEDS = [int(seed) for seed in str(config.get("seeds", "")).split(",") if seed]
 INIT = str(config.get("init", ""))
-resolve(PROFILE, data=DATA, epochs=EPOCHS, init=INIT)  # a wrong word stops here
-if DATA == ALA:
-    data_folder(DATA)  # and so does a set that nobody has collected
+FOLDER = sources.folder(DATA, PROFILE)  # a set that nobody has collected stops here
+resolve(PROFILE, data=FOLDER, epochs=EPOCHS, init=INIT)  # and so does a wrong word
 MODELS = [model for model in str(config.get("models", "")).split(",") if model]
 STUDY = [study for study in str(config.get("study", "")).split(",") if study]
 if unknown := set(STUDY) - set(STUDIES):
@@ -55,12 +53,12 @@ if STUDY:
     TRAININGS = [
         settings
         for study in STUDY
-        for settings in STUDIES[study].runs(PROFILE, DATA)
+        for settings in STUDIES[study].runs(PROFILE, FOLDER)
         if settings.seed in (SEEDS or [settings.seed]) and settings.model in (MODELS or [settings.model])
     ]
 else:
     TRAININGS = [
-        resolve(PROFILE, data=DATA, epochs=EPOCHS, seed=seed, model=model, init=INIT)
+        resolve(PROFILE, data=FOLDER, epochs=EPOCHS, seed=seed, model=model, init=INIT)
         for seed in SEEDS or [0]
         for model in MODELS or PROFILES[PROFILE].grid
     ]
@@ -91,7 +89,7 @@ for run_id in OUTDATED:  # predictions without such a row in the ledger are olde
 def arguments(settings):
     """The command-line arguments that make lab.run do this training."""
     words = ["--profile", settings.profile, "--seed", str(settings.seed), "--epochs", str(settings.epochs)]
-    words += ["--data", shlex.quote(settings.data)] if settings.data else []
+    words += ["--data", shlex.quote(DATA)] if DATA else []
     return " ".join(words)
 
 

@@ -27,7 +27,7 @@ def network(
 ) -> nn.Module:
     """A network with the same random weights every time: laid out as for our training, or as it is made."""
     if ours:
-        return build_model(replace(resolve("smoke", model=name, init="plain"), width=width), classes, device)
+        return build_model(replace(resolve("smoke", data=".", model=name, init="plain"), width=width), classes, device)
     torch.manual_seed(0)
     return create_model(name, classes, width=width).to(device)
 

@@ -49,6 +49,7 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
+from seran_lib import sources
 from seran_lib.analysis import tables
 from seran_lib.book.environment import check_environment
 from seran_lib.book.notebook import chapters, finish, profiles, show_table
@@ -106,7 +107,7 @@ show_pictures(figure)
 # ## The network, before it has learnt anything
 
 # %%
-settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
+settings = resolve(profile, seed=seed, data=sources.folder(data, profile), out=out, epochs=epochs)
 torch.manual_seed(seed)
 model = create_model("seran_d", num_classes=len(species), width=settings.width, init=settings.init).eval()
 cost = describe(model, 224)

@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:
 profile: str = "smoke"  # smoke | laptop | colab | paper
 seed: int = 0  # one seed per run
 data: str = ""  # empty means the demo atlas on this machine, "ala" the live Atlas of Living Australia
-out: str = ""  # empty means runs/demo-atlas, or data/ala for the live atlas
+out: str = ""  # empty means runs/01-demo-atlas, or data/ala for the live atlas
 epochs: int = 0  # not used in this chapter
 
 # %%
@@ -81,9 +81,13 @@ use_book_style()
 fact = {name: entry.value for name, entry in facts.FACTS.items()}
 live = data == ALA
 source = sources.source_for(data)
-folder = Path(out) if out else sources.folder_of(source)
-if not live:  # the demo is collected anew each time; what was decided about it in chapter 2 stays
-    sources.clear_demo(folder)
+folder = sources.folder_of(source) if live else paths.runs() / "01-demo-atlas"
+if out:
+    folder = Path(out)
+    if not live and any(folder.glob("*.csv")) and sources.source_of(folder) != "demo":
+        raise DataError(f"{folder} is no demo collection", "Let `out` name a new folder or an empty one.")
+elif not live:  # the demo is collected from the beginning each time; chapter 2 has a copy of its own
+    shutil.rmtree(folder, ignore_errors=True)
 
 # %% [markdown]
 # ## 1.1 What the paper did

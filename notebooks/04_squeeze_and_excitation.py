@@ -54,6 +54,7 @@ from timm.models.resnet import Bottleneck as PostActivation
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from seran_lib import sources
 from seran_lib.book.notebook import finish, show_source
 from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
 from seran_lib.nets import create_model
@@ -65,7 +66,7 @@ from seran_lib.train.dataset import open_dataset
 from seran_lib.train.settings import resolve
 
 use_book_style()
-settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
+settings = resolve(profile, seed=seed, data=sources.folder(data, profile), out=out, epochs=epochs)
 
 # %% [markdown]
 # ## Six lines by hand

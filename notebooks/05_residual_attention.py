@@ -52,6 +52,7 @@ import torch
 from matplotlib import pyplot as plt
 from torch.nn import functional as F
 
+from seran_lib import sources
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots.diagrams import draw_wirings
 from seran_lib.book.plots.style import COLOURS, WIDE, save, save_pictures, show_pictures, use_book_style
@@ -66,7 +67,7 @@ from seran_lib.paper import facts
 from seran_lib.train.settings import resolve
 
 use_book_style()
-settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
+settings = resolve(profile, seed=seed, data=sources.folder(data, profile), out=out, epochs=epochs)
 
 # %% [markdown]
 # ## Trunk and mask

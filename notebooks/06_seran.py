@@ -51,6 +51,7 @@ import torch
 from matplotlib import pyplot as plt
 from torch import nn
 
+from seran_lib import sources
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots.diagrams import draw_network
 from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
@@ -65,7 +66,7 @@ from seran_lib.train.settings import resolve
 
 use_book_style()
 torch.manual_seed(seed)
-settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
+settings = resolve(profile, seed=seed, data=sources.folder(data, profile), out=out, epochs=epochs)
 
 # %% [markdown]
 # ## What the prose says

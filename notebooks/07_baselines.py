@@ -50,6 +50,7 @@ from matplotlib import pyplot as plt
 from timm.layers import SEModule
 from torch import nn
 
+from seran_lib import sources
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
 from seran_lib.nets import create_model, describe, list_models
@@ -63,7 +64,7 @@ from seran_lib.train.settings import resolve
 
 use_book_style()
 torch.manual_seed(seed)
-settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
+settings = resolve(profile, seed=seed, data=sources.folder(data, profile), out=out, epochs=epochs)
 
 # %% [markdown]
 # ## Whose networks these are

@@ -55,6 +55,7 @@ images_per_class: int = 0  # most training images of a species; zero means all o
 import pandas as pd
 from matplotlib import pyplot as plt
 
+from seran_lib import sources
 from seran_lib.analysis import stats
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots import training
@@ -81,7 +82,7 @@ use_book_style()
 settings = resolve(
     profile,
     seed=seed,
-    data=data,
+    data=sources.folder(data, profile),
     out=out,
     epochs=epochs,
     model=model,

@@ -51,7 +51,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from seran_lib import paths
+from seran_lib import paths, sources
 from seran_lib.analysis import claims, stats
 from seran_lib.analysis import tables as report
 from seran_lib.book.notebook import finish, show_source, show_table
@@ -83,14 +83,14 @@ use_book_style()
 # Field photographs have no such outline: drawn insects take their place in this chapter.
 
 # %%
-settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs, init=init)
+settings = resolve(profile, seed=seed, data=sources.folder(data, profile), out=out, epochs=epochs, init=init)
 dataset = open_dataset(settings)
 regions = find_regions(dataset)
 try:
     subject = make_subject(settings, dataset, regions)
 except DataError as error:
     print(f"{error}\nDrawn insects are shown instead.")
-    settings = resolve("smoke", seed=seed)
+    settings = resolve("smoke", seed=seed, data=sources.folder(""))
     dataset = open_dataset(settings)
     regions = find_regions(dataset)
     subject = make_subject(settings, dataset, regions)

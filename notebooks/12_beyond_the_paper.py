@@ -55,6 +55,7 @@ import torch
 from matplotlib import pyplot as plt
 from timm.data import ImageNetInfo
 
+from seran_lib import sources
 from seran_lib.analysis import beyond, stats
 from seran_lib.analysis import tables as report
 from seran_lib.analysis.protocol import BOTH, STUDIES
@@ -75,7 +76,7 @@ from seran_lib.train.settings import resolve
 from seran_lib.train.transfer import fit_frozen
 
 use_book_style()
-settings = resolve(profile, seed=seed, data=data, out=out, epochs=epochs)
+settings = resolve(profile, seed=seed, data=sources.folder(data, profile), out=out, epochs=epochs)
 
 # %% [markdown]
 # ## The goal
@@ -221,7 +222,7 @@ show_source(fit_frozen)
 # its weights.
 
 # %%
-frozen = resolve(profile, seed=seed, data=data, model="efficientnet_lite0", recipe="frozen")
+frozen = resolve(profile, seed=seed, data=settings.data, model="efficientnet_lite0", recipe="frozen")
 dataset = open_dataset(frozen)
 row = run(frozen, dataset)
 

@@ -1,12 +1,12 @@
-"""Where a collection comes from and where it lies: the live atlas or the demo atlas, with the same client.
+"""Where the words lead that stand for data: "" to the drawn insects, "demo" to the demo atlas, "ala" to the live one.
 
 ``demo`` is the embedded atlas of drawn insects, served on this machine under an address of its own. ``ala`` is the
-Atlas of Living Australia. Nothing else in the book asks which of the two it is talking to.
+Atlas of Living Australia, asked with the same client. Only this module knows both; whatever trains, explains or
+compares is given a folder.
 """
 
 import contextlib
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,28 +15,35 @@ from requests import Session
 
 from seran_lib import paths
 from seran_lib.collect.ala import client
-from seran_lib.collect.credits import CREDITS, CROISSANT, SUMMARY
-from seran_lib.collect.download import IMAGES
-from seran_lib.collect.fetch import FAILURES, LOCK, fetch
+from seran_lib.collect.fetch import fetch
 from seran_lib.collect.http import polite_session
-from seran_lib.collect.plan import PLAN, QUERY, read_question
-from seran_lib.collect.state import STATE, State
-from seran_lib.curate.decisions import DECISIONS
-from seran_lib.curate.proposals import PROPOSALS
-from seran_lib.data.manifest import MANIFEST
-from seran_lib.data.split import SPLIT
+from seran_lib.collect.plan import read_question
 from seran_lib.demo.atlas import server
+from seran_lib.demo.dataset import draw_atlas
 from seran_lib.errors import DataError
 from seran_lib.paths import ALA
 
-SOURCES = ("demo", "ala")
-# What collecting and proposing write into a folder, besides the pictures and what reviewers decided.
-_FILES = (
-    *(PLAN, QUERY, STATE, MANIFEST, FAILURES, CREDITS, SUMMARY, CROISSANT, PROPOSALS, SPLIT, client.LISTING, LOCK),
-    DECISIONS + ".lock",
-)
-_OF_SQLITE = ("-wal", "-shm", "-journal")
+SOURCES = ("demo", ALA)
+DRAWN = {"species": 6, "images_per_species": 60, "side": 80, "seed": 7}  # what the smoke profile learns from
 POLITE = 5.0  # requests a second to one host; the atlas publishes no limit
+
+
+def folder(data: str, profile: str = "smoke") -> str:
+    """The folder of images that `data` names: itself; for "ala" the curated copy that chapter 02 wrote of the live
+    atlas; for "", in the smoke profile, the drawn insects, drawn now where they are missing.
+
+    The other profiles are for photographs: "" stays "", and `profiles.resolve` asks for a folder. Raises DataError
+    where the atlas has not been collected yet.
+    """
+    if data != ALA:
+        return data if data or profile != "smoke" else str(draw_atlas(paths.cache() / "drawn", **DRAWN))
+    curated = paths.collections() / f"{ALA}-curated"
+    if not curated.is_dir():
+        raise DataError(
+            "nothing has been collected from the live atlas yet",
+            f"Run 01_collect_from_ala and 02_curate_and_split with --data {ALA} first.",
+        )
+    return str(curated)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class Service:
 @contextlib.contextmanager
 def service(source: str) -> Iterator[Service]:
     """The service of that name, which for "demo" runs on this machine for as long as the context is open."""
-    if source == "ala":
+    if source == ALA:
         yield Service()
     elif source == "demo":
         with server.DemoAtlas(page_depth_max=20) as demo:  # few enough that a species exceeds it
@@ -77,7 +84,7 @@ def service(source: str) -> Iterator[Service]:
 
 def source_of(folder: str | Path) -> str:
     """The source a plan in `folder` was made from; a plan that is not ours, of Zenodo say, counts as live."""
-    return "demo" if server.ADDRESS in json.dumps(read_question(folder)) else "ala"
+    return "demo" if server.ADDRESS in json.dumps(read_question(folder)) else ALA
 
 
 def source_for(data: str) -> str:
@@ -88,44 +95,12 @@ def source_for(data: str) -> str:
     """
     if data and data != ALA and not Path(data).is_dir():
         raise DataError(f"data is {data!r}, no folder", f'Leave it empty for the demo atlas, or say "{ALA}".')
-    return "ala" if data == ALA else "demo"
+    return ALA if data == ALA else "demo"
 
 
 def folder_of(source: str) -> Path:
     """Where the collection of a source lies: the demo among the runs, which may be deleted; live ones in `data/`."""
     return paths.runs() / "demo-atlas" if source == "demo" else paths.collections() / source
-
-
-def clear_demo(folder: str | Path) -> None:
-    """Empty `folder`, so that the demo can be collected there anew; what was decided about its pictures stays.
-
-    Raises `DataError`, and deletes nothing, where `folder` holds anything but a demo collection: another one, or any
-    file that a collection has not.
-    """
-    folder = Path(folder)
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    # the demo's own place may hold what is left of a listing that was interrupted, which has no source yet
-    if folder.resolve() != folder_of("demo").resolve() and source_of(folder) != "demo":
-        raise DataError(
-            f"{folder} is no demo collection, and is not emptied for one",
-            "Let `out` name a new folder or an empty one, or leave it empty.",
-        )
-    pictures: set[str] = set()
-    if (folder / STATE).is_file():
-        with State(folder) as state:
-            pictures = set(state.files())
-    files = [path for path in folder.rglob("*") if not path.is_dir()]
-    own = {path for path in files if path.suffix == ".part" or path.relative_to(folder).as_posix() in pictures}
-    own |= {folder / f"{name}{ending}" for name in _FILES for ending in ("", ".lock", *_OF_SQLITE)}
-    if foreign := sorted(set(files) - own - {folder / DECISIONS}):
-        raise DataError(
-            [f"{path} is no part of a demo collection" for path in foreign],
-            "Let `out` name a new folder or an empty one, or move these files: nothing was deleted.",
-        )
-    for path in own:
-        path.unlink(missing_ok=True)
-    shutil.rmtree(folder / IMAGES, ignore_errors=True)  # empty folders by now
 
 
 def collect(source: str, query: client.Query, *, species: int) -> Path:

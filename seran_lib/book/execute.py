@@ -226,7 +226,10 @@ def parse(arguments: list[str] | None = None) -> tuple[list[Path], list[dict[str
     settings = inspect.signature(resolve).parameters
     for checked in parameters:
         try:
-            resolve(**{name: value for name, value in checked.items() if name in settings})
+            chosen = {name: value for name, value in checked.items() if name in settings}
+            if chosen.get("data", "") in (ALA, "" if chosen.get("profile", "smoke") == "smoke" else ALA):
+                chosen["data"] = "."  # the chapter asks where the word leads
+            resolve(**chosen)
         except (TypeError, ValueError) as error:
             raise RunError(str(error)) from error
     return notebooks, parameters

@@ -13,9 +13,9 @@ import sys
 import pandas as pd
 import torch
 
+from seran_lib import sources
 from seran_lib.errors import CheckpointError, DataError
 from seran_lib.nets import list_models
-from seran_lib.paths import ALA
 from seran_lib.train import cost
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.device import device_name, pick_device
@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 def train(options: argparse.Namespace) -> int:
     """Do one training run, or what is left of it, and add it to the ledger; torchrun shares it among GPUs."""
     names = ("profile", "data", "epochs", "model", "seed", "init", "wiring", "lr", "recipe", "images_per_class", "out")
+    options.data = sources.folder(options.data, options.profile)
     settings = resolve(**{name: getattr(options, name) for name in names})
     dataset = open_dataset(settings, progress=share()[0] == 0)
     say(cost.settings_table(settings, dataset.epoch).to_string(header=False, index_names=False))
@@ -57,10 +58,11 @@ def train(options: argparse.Namespace) -> int:
 def plan(options: argparse.Namespace) -> int:
     """Say what the profile's runs take, before anything runs: memory, hours and Colab's compute units of each model."""
     like_paper = options.profile in FULL and not options.data
+    data = "." if like_paper else sources.folder(options.data, options.profile)  # the paper's images are only counted
     runs = [
         resolve(
             options.profile,
-            data=ALA if like_paper else options.data,
+            data=data,
             epochs=options.epochs,
             model=model,
             seed=options.seeds[0],

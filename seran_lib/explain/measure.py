@@ -154,8 +154,12 @@ def main(arguments: list[str] | None = None) -> int:
     for name, kind in resolve.__annotations__.items():
         if name not in ("profile", "return"):
             parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=resolve.__kwdefaults__[name])
+    from seran_lib import sources  # of the command alone
+
     try:
-        settings = resolve(**vars(parser.parse_args(arguments)))
+        options = parser.parse_args(arguments)
+        options.data = sources.folder(options.data, options.profile)
+        settings = resolve(**vars(options))
         if settings.model in PRETRAINED:
             raise ValueError(f"{settings.model} has other stages than the book's networks: choose one of those")
         dataset = open_dataset(settings)

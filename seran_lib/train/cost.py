@@ -213,7 +213,7 @@ class Images:
 
 def count_images(settings: Settings) -> Images:
     """Images of the settings' data set after selection and split; no picture is opened. Raises DataError."""
-    _, manifest, parts = read_split(settings)
+    manifest, parts = read_split(settings)
     train, valid = len(training_rows(parts)), int((parts == "valid").sum())
     where = f"{settings.data_name}, seed {settings.seed}"
     return Images(train, valid, manifest["label"].nunique(), where)

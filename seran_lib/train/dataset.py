@@ -12,13 +12,8 @@ from seran_lib.data.loaders import Batches, PackedLoader, make_loaders, training
 from seran_lib.data.manifest import read_manifest, select
 from seran_lib.data.pack import PackedImages, pack
 from seran_lib.data.split import fingerprint, limit_training, split_by_species
-from seran_lib.demo.dataset import draw_atlas
-from seran_lib.errors import DataError
-from seran_lib.paths import ALA
 from seran_lib.train.recipes import RECIPES
 from seran_lib.train.settings import Settings
-
-DRAWN = {"species": 6, "images_per_species": 60, "side": 80, "seed": 7}
 
 
 @dataclass(frozen=True)
@@ -70,18 +65,18 @@ class Dataset:
 def open_dataset(settings: Settings, *, progress: bool = False) -> Dataset:
     """Read and check the folder, choose species, split with the settings' seed and decode what is not yet packed.
 
-    Without a folder the drawn insects are made. Every image is checked here, so that bad input stops a run before it
-    trains. Raises DataError naming every bad row or file.
+    Every image is checked here, so that bad input stops a run before it trains. Raises DataError naming every bad row
+    or file.
     """
-    folder, manifest, parts = read_split(settings)
+    manifest, parts = read_split(settings)
     classes, targets = np.unique(manifest["label"].to_numpy(dtype=str), return_inverse=True)
     return Dataset(
-        folder=folder,
+        folder=settings.data,
         manifest=manifest,
         parts=parts.to_numpy(dtype=str),
         targets=targets.astype(np.int64),
         classes=classes.tolist(),
-        images=pack(folder, manifest, size=settings.size, cache=paths.cache(), progress=progress),
+        images=pack(settings.data, manifest, size=settings.size, cache=paths.cache(), progress=progress),
         fingerprint=fingerprint(manifest, parts),
     )
 
@@ -95,30 +90,13 @@ def seen_once(
     return PackedLoader(images, rows, targets, how, training=False)
 
 
-def read_split(settings: Settings) -> tuple[str, pd.DataFrame, pd.Series]:
-    """The folder of a run's images, its manifest after the choice of species, and the part of every row.
+def read_split(settings: Settings) -> tuple[pd.DataFrame, pd.Series]:
+    """The manifest of a run's images after the choice of species, and the part of every row.
 
-    No picture is opened. Raises DataError for a manifest that can not be used.
+    No picture is opened. Raises DataError for a manifest that cannot be used.
     """
-    folder = data_folder(settings.data)
-    manifest = select(read_manifest(folder), min_images=settings.min_images)
+    manifest = select(read_manifest(settings.data), min_images=settings.min_images)
     parts = split_by_species(manifest, seed=settings.seed)
     if settings.images_per_class:
         parts = limit_training(manifest, parts, settings.images_per_class, seed=settings.seed)
-    return folder, manifest, parts
-
-
-def data_folder(data: str) -> str:
-    """The folder that `data` names: itself, what chapter 02 wrote from the live atlas, or drawn insects, made here.
-
-    Raises DataError where the atlas has not been collected yet.
-    """
-    if data != ALA:
-        return data or str(draw_atlas(paths.cache() / "drawn", **DRAWN))
-    folder = paths.collections() / f"{ALA}-curated"
-    if not folder.is_dir():
-        raise DataError(
-            "nothing has been collected from the live atlas yet",
-            "Run 01_collect_from_ala and 02_curate_and_split with --data ala first.",
-        )
-    return str(folder)
+    return manifest, parts

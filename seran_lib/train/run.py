@@ -86,7 +86,7 @@ def up_to_date(trainings: Iterable[Settings]) -> set[str]:
         split = (settings.data, settings.min_images, settings.images_per_class, settings.seed)
         if split not in now:
             with suppress(DataError):
-                now[split] = fingerprint(*read_split(settings)[1:])
+                now[split] = fingerprint(*read_split(settings))
         if split not in now or now[split] in set(known):
             names.add(settings.run_id)
     return names

@@ -9,7 +9,6 @@ from seran_lib.nets import list_models
 from seran_lib.nets.attention import WIRINGS
 from seran_lib.nets.network import INITS
 from seran_lib.nets.pretrained import PRETRAINED
-from seran_lib.paths import ALA
 from seran_lib.train.profiles import PROFILES, Profile
 from seran_lib.train.recipes import RECIPES, TRANSFER
 
@@ -20,10 +19,9 @@ PRETRAINED_SIZE = 192  # pixels at most: twice the profile's, because weights th
 class Settings:
     """All that decides the result of one training run; the same settings on the same machine give the same weights.
 
-    `data` is the folder with `manifest.csv`, "ala" for the set collected from the live atlas by chapters 01 and 02, or
-    empty for the drawn insects of the smoke profile. `images_per_class` is the most training images a species has, 0
-    for all of them. `recipe` is a name of `recipes.RECIPES`. `out` is the folder that keeps checkpoints; empty means a
-    folder of this run's own below `runs/`.
+    `data` is the folder with `manifest.csv`. `images_per_class` is the most training images a species has, 0 for all of
+    them. `recipe` is a name of `recipes.RECIPES`. `out` is the folder that keeps checkpoints; empty means a folder of
+    this run's own below `runs/`.
     """
 
     profile: str
@@ -44,8 +42,8 @@ class Settings:
 
     @property
     def data_name(self) -> str:
-        """The folder's name, or "drawn"."""
-        return Path(self.data).resolve().name if self.data else "drawn"
+        """The folder's name, "drawn" for the drawn insects."""
+        return Path(self.data).resolve().name
 
     @property
     def run_id(self) -> str:
@@ -130,11 +128,11 @@ def resolve(
         )
     if recipe == "frozen" and (epochs > 1 or lr):
         raise ValueError("recipe 'frozen' looks at each image once: it has no epochs and no learning rate to choose")
-    if not data and profile != "smoke":
+    if not data:
         raise ValueError(
             f"profile {profile!r} needs photographs: name a folder that holds manifest.csv (--data, DATA=)"
         )
-    if data and data != ALA and not Path(data).is_dir():
+    if not Path(data).is_dir():
         raise ValueError(f"data = {data!r} is not a folder: give the folder that holds manifest.csv")
     chosen = PROFILES[profile]
     names = {field.name for field in fields(Settings)} & {field.name for field in fields(Profile)}

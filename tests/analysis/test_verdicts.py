@@ -500,4 +500,4 @@ def test_everything_is_shown_however_little_was_run(results, study, models):
 
 def test_unknown_profiles_show_the_laptops_runs(whole):
     assert report.shown_profile("smoke") == report.shown_profile("paper") == report.shown_profile("laptop") == "laptop"
-    assert resolve("smoke").results != paths.results()
+    assert resolve("smoke", data=".").results != paths.results()

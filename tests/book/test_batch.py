@@ -20,6 +20,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from seran_lib import sources
 from seran_lib.analysis.protocol import STUDIES
 from seran_lib.book import execute
 from seran_lib.data.split import fingerprint
@@ -195,15 +196,16 @@ def planned(runs, *words):
     return set(re.findall(r"wildcards: run_id=(\S+)", dry_run(runs, *words)))
 
 
-def test_a_deleted_row_and_other_images_make_just_that_run_due_again(tmp_path):
+def test_a_deleted_row_and_other_images_make_just_that_run_due_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERAN_RUNS", str(tmp_path))
     results = tmp_path / "smoke"
     for seed in (0, 1, 2):
-        settings = resolve("smoke", seed=seed, model="seran")
+        settings = resolve("smoke", data=sources.folder(""), seed=seed, model="seran")
         path = results / "predictions" / f"{settings.run_id}.csv.gz"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         known = {name: getattr(settings, name) for name in ("run_id", "width", "size", "batch", "lr")}
-        known["data_fingerprint"] = fingerprint(*read_split(settings)[1:])
+        known["data_fingerprint"] = fingerprint(*read_split(settings))
         ledger.append(results, dict.fromkeys(ledger.COLUMNS, "") | known)
     words = ("seeds=0,1,2", "models=seran")
     assert planned(tmp_path, *words) == set()

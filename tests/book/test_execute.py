@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from PIL import Image
 
+from seran_lib import sources
 from seran_lib.book import execute
 from seran_lib.errors import DataError
 from seran_lib.paths import NOTEBOOKS
@@ -129,7 +130,7 @@ def test_the_live_atlas_is_a_word_and_no_folder(monkeypatch, tmp_path):
     assert parameters["data"] == "ala"
     monkeypatch.setenv("SERAN_DATA", str(tmp_path))
     with pytest.raises(DataError, match="Run 01_collect_from_ala and 02_curate_and_split with --data ala first"):
-        open_dataset(resolve("laptop", data="ala"))
+        sources.folder("ala", "laptop")
 
 
 def test_help(capsys):

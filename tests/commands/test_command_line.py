@@ -17,6 +17,7 @@ from seran_lib.data.manifest import read_manifest
 from seran_lib.data.names import slug
 from seran_lib.demo.atlas import server
 from seran_lib.errors import DataError
+from seran_lib.train.profiles import resolve
 
 
 @pytest.fixture(scope="module")
@@ -233,37 +234,14 @@ def test_help(word, capsys):
     assert "usage: python -m seran_lib.data" in capsys.readouterr().out
 
 
-def test_only_a_demo_collection_is_emptied_and_its_decisions_stay(collected, tmp_path):
-    photographs = tmp_path / "photographs"
-    (photographs / "images").mkdir(parents=True)
-    for name in ("manifest.csv", "images/a.jpg"):
-        (photographs / name).write_text("mine")
-    with pytest.raises(DataError, match="photographs is no demo collection"):
-        sources.clear_demo(photographs)
-    assert (photographs / "images" / "a.jpg").read_text() == (photographs / "manifest.csv").read_text() == "mine"
-
-    demo = shutil.copytree(collected, tmp_path / "demo")
-    (demo / "decisions.csv").write_text("decided")
-    before = sorted(demo.rglob("*"))
-    for name in ("thesis.md", "images/a.jpg"):
-        (demo / name).write_text("mine")
-        with pytest.raises(DataError, match=f"{name} is no part of a demo collection"):
-            sources.clear_demo(demo)
-        (demo / name).unlink()
-    assert sorted(demo.rglob("*")) == before
-    sources.clear_demo(demo)
-    assert [path.name for path in demo.iterdir()] == ["decisions.csv"]
-    sources.clear_demo(tmp_path / "new")
-    assert not (tmp_path / "new").exists()
-
-
-def test_what_is_left_of_an_interrupted_demo_is_emptied_in_its_own_place(tmp_path, monkeypatch):
-    monkeypatch.setenv("SERAN_RUNS", str(tmp_path))
-    folder = sources.folder_of("demo")
-    folder.mkdir()
-    (folder / "listing-cache.sqlite").touch()
-    sources.clear_demo(folder)
-    assert list(folder.iterdir()) == []
+def test_the_words_for_data_lead_to_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERAN_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("SERAN_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(sources, "DRAWN", {"species": 2, "images_per_species": 3, "side": 32, "seed": 0})
+    assert resolve("smoke", data=sources.folder("")).run_id.startswith("drawn-smoke-seran_d-")
+    assert sources.folder("", "laptop") == "" and sources.folder("my/wasps", "laptop") == "my/wasps"
+    (tmp_path / "data" / "ala-curated").mkdir(parents=True)
+    assert sources.folder("ala", "paper") == str(tmp_path / "data" / "ala-curated")
 
 
 def test_chapter_1_knows_what_its_data_means(tmp_path):

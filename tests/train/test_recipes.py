@@ -254,8 +254,8 @@ def test_a_row_names_its_recipe_and_another_recipe_is_another_run(settings):
     row = experiment.run(chosen)
     assert (row["recipe"], row["init"], row["lr"]) == ("views", "zero", 4e-3)
     assert row["run_id"].endswith("-s0-zero-views")
-    assert len({resolve("smoke", recipe=name).run_id for name in LADDER}) == len(LADDER)
-    assert resolve("smoke", recipe="views", lr=1e-3).run_id.endswith("views-lr0.001")
+    assert len({resolve("smoke", data=settings.data, recipe=name).run_id for name in LADDER}) == len(LADDER)
+    assert resolve("smoke", data=settings.data, recipe="views", lr=1e-3).run_id.endswith("views-lr0.001")
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ def test_a_repetition_that_could_not_be_kept_is_done_again(trained, monkeypatch)
 
 def test_all_code_that_decides_the_weights_is_known_to_checkpoints():
     """Of what training imports, the rest decides nothing, or only what settings and fingerprint of the data hold."""
-    others = {f"seran_lib.{name}" for name in "paper paper.facts paths progress errors files data train demo".split()}
+    others = {f"seran_lib.{name}" for name in "paper paper.facts paths progress errors files data train".split()}
     others |= {f"seran_lib.data.{name}" for name in ("manifest", "split", "tables")}
     others |= {
         f"seran_lib.train.{name}" for name in ("checkpoint", "cost", "ledger", "memory", "profiles", "callbacks")
@@ -262,13 +262,11 @@ def test_all_code_that_decides_the_weights_is_known_to_checkpoints():
         "seran_lib.nets",
         "seran_lib.nets.describe",
         "seran_lib.train",
-        "seran_lib.demo",
-        "seran_lib.demo.dataset",
     }
     script = "import sys, seran_lib.train.learner as _; print(*(m for m in sys.modules if m.startswith('seran_lib.')))"
     imported = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     known = {f"seran_lib.{name.removesuffix('.py').replace('/', '.')}" for name in checkpoint.TRAINING_CODE}
-    assert {name for name in imported if ".insects" not in name} - others == known
+    assert set(imported) - others == known
 
 
 def test_an_epoch_goes_on_at_the_step_where_it_was_interrupted(settings, monkeypatch, capsys):
