@@ -17,7 +17,7 @@ from seran_lib.data.manifest import read_manifest
 from seran_lib.data.names import slug
 from seran_lib.demo.atlas import server
 from seran_lib.errors import DataError
-from seran_lib.train.profiles import resolve
+from seran_lib.train.settings import resolve
 
 
 @pytest.fixture(scope="module")
