@@ -8,6 +8,7 @@ held after the imports, with stubs for network and disk, so that only the plan a
 """
 
 import argparse
+import contextlib
 import csv
 import io
 import tempfile
@@ -115,7 +116,7 @@ def without_network(folder: Path) -> None:
 
     download.Workers._download = known
     download.decode = lambda body: ("JPEG", 650, 488)
-    download._store = lambda path, body: None
+    download.replacing = lambda path: contextlib.nullcontext(io.BytesIO())
     print(fetch(folder, session=polite_session(per_second=0), progress=False))
 
 

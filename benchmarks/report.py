@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from seran_lib.files import write_atomically
+from seran_lib.files import replacing
 from seran_lib.train import ledger
 from seran_lib.train.device import device_name
 
@@ -68,4 +68,5 @@ def _keep(
     place = same.idxmax() if same.any() else len(old)
     old.loc[place] = [row[column] for column in columns]
     content = old.to_csv(index=False, lineterminator="\n").encode()
-    write_atomically(path, lambda stream: stream.write(content))
+    with replacing(path) as stream:
+        stream.write(content)

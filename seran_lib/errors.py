@@ -1,12 +1,13 @@
-"""What can go wrong that a user can mend: each message names the file and the cure."""
+"""What can go wrong that a user can fix: each message names the file and says how."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 SHOWN = 20  # problems listed in a message; the rest is counted
 
 
 class DataError(ValueError):
-    """What is wrong with a data set, all at once, and how to mend it.
+    """What is wrong with a data set, all at once, and how to fix it.
 
     ``problems`` holds every problem; the message shows the first 20, a count of the rest, and the cure.
     """
@@ -22,4 +23,17 @@ class DataError(ValueError):
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that must not be used, or a result that could not be written; the message says what to do."""
+    """A checkpoint that must not be used; the message says what to do."""
+
+
+class WriteError(OSError):
+    """A file that could not be written; `errno` and `strerror` are those of the failure."""
+
+    def __init__(self, path: Path, failure: OSError) -> None:
+        super().__init__(failure.errno, failure.strerror or str(failure), str(path))
+
+    def __str__(self) -> str:
+        return (
+            f"could not write {self.filename}: {self.strerror}. What was written before is intact. "
+            "Free some disk space or choose another folder, then run the same command again: it resumes."
+        )

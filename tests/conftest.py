@@ -1,16 +1,16 @@
-"""A small drawn set and settings small enough to train in seconds, away from the repository's own runs and results."""
+"""A small drawn set and settings small enough to train in seconds, away from the repository's own runs and results.
+
+What takes seconds to import (torch, fastai, matplotlib) is imported by the fixtures that need it.
+"""
 
 import dataclasses
 import gc
 import shutil
+import sys
 
 import pytest
-from matplotlib import pyplot as plt
 
 from seran_lib import paths
-from seran_lib.demo.dataset import draw_atlas
-from seran_lib.train import run
-from seran_lib.train.settings import resolve
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,12 +22,16 @@ def libraries_are_not_looked_through_for_garbage():
 @pytest.fixture(scope="session")
 def atlas(tmp_path_factory):
     """Three drawn species, 20 or more images each, 48 px."""
+    from seran_lib.demo.dataset import draw_atlas
+
     folder = tmp_path_factory.mktemp("atlas") / "insects"
     return draw_atlas(folder, species=3, images_per_species=34, side=48, seed=1)
 
 
 def two_epochs(atlas, folder, monkeypatch):
     """Two epochs of SERAN at an eighth of its width, its results below `folder`."""
+    from seran_lib.train.settings import resolve
+
     monkeypatch.setenv("SERAN_RUNS", str(folder / "runs"))
     return dataclasses.replace(resolve("smoke", data=str(atlas), model="seran", epochs=2), batch=32)
 
@@ -41,6 +45,8 @@ def settings(atlas, tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def trained_once(atlas, tmp_path_factory):
     """The folder of a finished run, and its row of the ledger."""
+    from seran_lib.train import run
+
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as monkeypatch:
         return folder, run.run(two_epochs(atlas, folder, monkeypatch))
@@ -63,7 +69,8 @@ def read_from(monkeypatch):
         return folder
 
     yield read_from
-    plt.close("all")
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 @pytest.fixture

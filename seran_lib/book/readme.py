@@ -19,7 +19,7 @@ from seran_lib.analysis.protocol import BOTH
 from seran_lib.book.plots import ledger as report_figures
 from seran_lib.book.plots import style
 from seran_lib.errors import DataError
-from seran_lib.files import write_atomically
+from seran_lib.files import replacing
 from seran_lib.nets import list_models
 from seran_lib.paper import facts
 from seran_lib.paths import BENCHMARKS, FIGURES, ROOT
@@ -233,7 +233,8 @@ def main(arguments: list[str] | None = None) -> int:
         if check:
             print(f"{name} is not what the ledger says: run make table", file=sys.stderr)
         else:
-            write_atomically(path, lambda stream, content=content: stream.write(content.encode()))
+            with replacing(path) as stream:
+                stream.write(content.encode())
             print(f"wrote {name}")
     return int(check and stale > 0)
 

@@ -23,7 +23,7 @@ from nbformat import NotebookNode
 from PIL import Image
 
 from seran_lib.errors import CheckpointError
-from seran_lib.files import write_atomically
+from seran_lib.files import replacing
 from seran_lib.paths import FIGURES, NOTEBOOKS
 
 CELL_TIMEOUT = 600  # seconds; far above the smoke profile's 60 s a notebook, so that only a hang meets it
@@ -116,7 +116,8 @@ def pair(script: Path) -> list[Path]:
     wanted[script.with_suffix(".ipynb")] = (nbformat.writes(notebook) + "\n").encode()
     changed = [path for path, content in wanted.items() if not path.exists() or path.read_bytes() != content]
     for path in changed:
-        write_atomically(path, lambda stream, path=path: stream.write(wanted[path]))
+        with replacing(path) as stream:
+            stream.write(wanted[path])
     return changed
 
 

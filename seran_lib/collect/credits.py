@@ -15,8 +15,8 @@ import pandas as pd
 from seran_lib.collect import licences
 from seran_lib.collect.ala.addresses import image_page
 from seran_lib.data.manifest import MANIFEST
-from seran_lib.data.tables import read_rows, rewriting, write_rows
-from seran_lib.files import file_sha256
+from seran_lib.data.tables import read_rows, write_rows
+from seran_lib.files import file_sha256, replacing
 
 CREDITS, SUMMARY, CROISSANT = "CREDITS.csv", "CREDITS.md", "croissant.json"
 COLUMNS = (
@@ -69,7 +69,7 @@ def write_credits(folder: str | Path, manifest: Rows) -> None:
             yield credit
 
     write_rows(folder / CREDITS, COLUMNS, credited())
-    with rewriting(folder / SUMMARY) as file:
+    with replacing(folder / SUMMARY, "w") as file:
         file.write(_summary(by_licence, by_resource))
 
 
@@ -103,7 +103,7 @@ def write_croissant(folder: str | Path, manifest: Rows, query: Mapping[str, obje
     }
     if query.get("listed"):
         description["datePublished"] = str(query["listed"])
-    with rewriting(folder / CROISSANT) as file:
+    with replacing(folder / CROISSANT, "w") as file:
         json.dump(description, file, indent=2, ensure_ascii=False)
         file.write("\n")
 

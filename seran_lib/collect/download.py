@@ -8,7 +8,6 @@ then for ever, an address that leads in a circle.
 import contextlib
 import hashlib
 import io
-import os
 import queue
 import threading
 import time
@@ -24,6 +23,7 @@ from seran_lib.collect.http import TIMEOUT
 from seran_lib.collect.state import Picture, Task
 from seran_lib.data.names import slug
 from seran_lib.data.pack import FORMATS, MOST_PIXELS
+from seran_lib.files import replacing
 
 IMAGES = "images"  # the folder inside a collection
 MOST_BYTES = 100_000_000  # of one picture
@@ -112,7 +112,8 @@ class Workers:
             raise Failure("changed at the source since it was first fetched")
         file = f"{IMAGES}/{slug(task.label)}/{slug(task.image_id)}{_EXTENSIONS[kind]}"
         self._check_running()
-        _store(self._folder / file, body)
+        with replacing(self._folder / file) as stored:
+            stored.write(body)
         return Picture(file, sha256, len(body), width, height, kind)
 
     def _download(self, address: str) -> bytes:
@@ -183,16 +184,3 @@ def decode(body: bytes) -> tuple[str, int, int]:
         raise Failure(f"not an image of a known format ({', '.join(FORMATS)})") from None
     except Exception as error:  # damaged files make Pillow raise almost anything
         raise Failure(f"cannot be decoded ({type(error).__name__}: {error})") from None
-
-
-def _store(path: Path, body: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

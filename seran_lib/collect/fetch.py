@@ -35,7 +35,7 @@ from seran_lib.data.manifest import MANIFEST
 from seran_lib.data.pack import WORKERS, strict_pillow
 from seran_lib.data.tables import Row, read_rows, write_rows
 from seran_lib.errors import DataError
-from seran_lib.files import NO_ROOM
+from seran_lib.files import NO_ROOM, remove_partial_files
 from seran_lib.progress import progress_bar
 
 FAILURES, LOCK = "failures.csv", "fetch.lock"
@@ -83,8 +83,8 @@ def fetch(folder: str | Path, *, session: Session, connections: int = 4, progres
     try:
         with _alone(folder), _quiet(), State(folder) as state:
             state.merge_plan()
-            for part in (*(folder / IMAGES).glob("*/*.part"), folder / f"{FAILURES}.part"):
-                part.unlink(missing_ok=True)  # we hold the lock, so its writer is dead
+            for place in (folder, *(folder / IMAGES).glob("*")):
+                remove_partial_files(place)  # we hold the lock, so the writer is dead
             state.make_due()
             run.mean_bytes = state.mean_bytes()
             try:

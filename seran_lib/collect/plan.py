@@ -23,8 +23,9 @@ from tqdm import tqdm
 from seran_lib.collect.ala.addresses import image_page
 from seran_lib.collect.ala.query import AS_OF_STATEMENT
 from seran_lib.collect.ala.replies import ChangedError
-from seran_lib.data.tables import read_rows, rewriting, write_rows
+from seran_lib.data.tables import read_rows, write_rows
 from seran_lib.errors import DataError
+from seran_lib.files import replacing
 from seran_lib.progress import progress_bar
 
 if TYPE_CHECKING:  # ala offers what is here as its own, so this module must not need it
@@ -174,7 +175,7 @@ def collect_plan(
     question = _question(atlas, query, counts) | {
         **{"species": species, "per_species": per_species, "seed": seed, "size": size},
     }
-    with rewriting(folder / QUERY) as file:
+    with replacing(folder / QUERY, "w") as file:
         file.write(json.dumps(question, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     return read_plan(folder)
 

@@ -15,8 +15,9 @@ from requests import Session
 from seran_lib.collect import licences
 from seran_lib.collect.http import TIMEOUT
 from seran_lib.collect.plan import COLUMNS, PLAN, QUERY, Plan, read_plan
-from seran_lib.data.tables import read_rows, rewriting, write_rows
+from seran_lib.data.tables import read_rows, write_rows
 from seran_lib.errors import DataError
+from seran_lib.files import replacing
 
 RECORDS = "https://zenodo.org/api/records"
 PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp")
@@ -78,7 +79,7 @@ def plan_records(session: Session, records: Sequence[str], labels: Mapping[str, 
     counts = {"pictures": pictures, "without_label": pictures - len(rows), "planned": len(rows)}
     question = {"zenodo": list(records), "listed": datetime.date.today().isoformat(), "counts": counts}
     question |= {"citation": "; ".join(sorted({row["attribution"] for row in ordered})), "size": "original"}
-    with rewriting(folder / QUERY) as file:
+    with replacing(folder / QUERY, "w") as file:
         file.write(json.dumps(question, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     return read_plan(folder)
 

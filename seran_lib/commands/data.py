@@ -28,8 +28,8 @@ from seran_lib.curate.decisions import DECISIONS
 from seran_lib.curate.duplicates import near_duplicates
 from seran_lib.data.manifest import MANIFEST, read_manifest, select
 from seran_lib.data.split import SPLIT, fingerprint, split_by_species
-from seran_lib.data.tables import rewriting
 from seran_lib.errors import DataError
+from seran_lib.files import replacing
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -148,7 +148,7 @@ def _proposals(folder: Path) -> pd.DataFrame:
     if path.is_file() and path.stat().st_mtime >= (folder / MANIFEST).stat().st_mtime:
         return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"score": float})
     proposed = proposals.propose(folder, manifest)
-    with rewriting(path) as file:
+    with replacing(path, "w") as file:
         proposed.to_csv(file, index=False, lineterminator="\n")
     return proposed
 
@@ -159,7 +159,7 @@ def split(options: argparse.Namespace) -> int:
     manifest = select(read_manifest(options.folder), min_images=options.min_images)
     parts = split_by_species(manifest, seed=options.seed, grouped=not options.single_images)
     table = manifest[["image_id", "label"]].assign(part=parts)
-    with rewriting(options.folder / SPLIT) as file:
+    with replacing(options.folder / SPLIT, "w") as file:
         table.to_csv(file, index=False, lineterminator="\n")
     for reason, images in manifest.attrs["dropped"].items():
         if images:

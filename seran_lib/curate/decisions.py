@@ -23,8 +23,8 @@ from filelock import FileLock
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from seran_lib.data.pack import FORMATS, SHORTEST_SIDE, UnfitError, check_fit
-from seran_lib.data.tables import rewriting
 from seran_lib.errors import DataError
+from seran_lib.files import replacing
 
 DECISIONS = "decisions.csv"  # in a collection's folder
 WORDS = ("keep", "drop", "crop", "label")
@@ -144,7 +144,7 @@ class Decisions:
                         f"{self.path} was changed by someone else since it was read; this decision was not saved",
                         "Reload the decisions, look at what changed, and decide again.",
                     )
-                with rewriting(self.path) as file:
+                with replacing(self.path, "w") as file:
                     file.write(text.getvalue())
         except OSError as error:  # a lock held for too long is one too
             raise DataError(

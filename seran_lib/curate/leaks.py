@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from seran_lib.curate.components import components
-from seran_lib.data.tables import rewriting
+from seran_lib.files import replacing
 
 OCCURRENCE, OBSERVER_DAY, NEAR_DUPLICATE = "occurrence", "observer and day", "near-duplicate"
 GROUP, ANY = "group", "any of these"
@@ -82,7 +82,7 @@ def record(path: Path, data: str, audits: Mapping[str, pd.DataFrame]) -> None:
     # as text, or else a set named 123 would not be found again
     old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else rows[:0]
     kept = pd.concat([old[old["data"] != data], rows]).sort_values("data", kind="stable")
-    with rewriting(path) as file:
+    with replacing(path, "w") as file:
         kept.to_csv(file, index=False, lineterminator="\n")
 
 

@@ -21,8 +21,8 @@ from seran_lib.curate.proposals import PROPOSALS
 from seran_lib.data.manifest import MANIFEST, read_manifest
 from seran_lib.data.pack import WORKERS
 from seran_lib.data.split import SPLIT
-from seran_lib.data.tables import rewriting
 from seran_lib.errors import DataError
+from seran_lib.files import replacing, replacing_folder, to_disk
 
 CURATION = "curation.csv"
 JPEG_QUALITY = 95
@@ -36,25 +36,15 @@ def write_curated(folder: Path, out: Path, table: pd.DataFrame, boxes: dict[str,
     """
     if folder.resolve().is_relative_to(out.resolve()):
         raise DataError(f"{out} holds the collection itself", "Name another folder for the curated collection.")
-    part, old = (out.with_name(f".{out.name}.{kind}") for kind in ("part", "old"))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(out.with_name(out.name + ".lock")):
             _refuse_foreign(out)
-            shutil.rmtree(part, ignore_errors=True)  # of a killed process
-            shutil.rmtree(old, ignore_errors=True)
-            try:
-                part.mkdir()
+            with replacing_folder(out) as part:
                 table = _write_pictures(folder, part, table, boxes)
                 _write_table(part / MANIFEST, table)
                 _write_table(part / CURATION, curation)
                 _write_credits(folder, part, table)
-                if out.exists():
-                    os.replace(out, old)
-                os.replace(part, out)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise DataError(
             f"{out} could not be written ({error.strerror or error})",
@@ -97,10 +87,8 @@ def _write_pictures(folder: Path, part: Path, table: pd.DataFrame, boxes: dict[s
         target = file.with_name(f"{file.stem}-crop.jpg")
         while str(target) in taken:
             target = target.with_name(f"{target.stem}-crop.jpg")
-        with open(part / target, "wb") as stream:
+        with replacing(part / target) as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
         sides = {"width": str(box[2] - box[0]), "height": str(box[3] - box[1])}
         new = {"file": str(target), "sha256": hashlib.sha256(data).hexdigest(), "bytes": str(len(data)), **sides}
         if is_box(row.get("label_box", "")):  # the drawn atlas says where a sheet's label is: that moved
@@ -146,11 +134,11 @@ def _link(source: Path, target: Path) -> None:
         return
     shutil.copyfile(source, target)
     with open(target, "rb+") as file:
-        os.fsync(file.fileno())
+        to_disk(file)
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
-    with rewriting(path) as file:
+    with replacing(path, "w") as file:
         # A lone carriage return would not be quoted, and end the line for the next reader.
         table.replace(r"\r\n?", "\n", regex=True).to_csv(file, index=False, lineterminator="\n")
 
@@ -174,5 +162,5 @@ def _write_credits(folder: Path, part: Path, table: pd.DataFrame) -> None:
         if fixed:
             text += f"\n**{fixed} of them must not be passed on:** their licence allows no changed copies (ND)."
         summary = (part / SUMMARY).read_text(encoding="utf-8")
-        with rewriting(part / SUMMARY) as file:
+        with replacing(part / SUMMARY, "w") as file:
             file.write(summary + text + "\n")

@@ -30,7 +30,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from seran_lib.data.manifest import MANIFEST
 from seran_lib.errors import DataError
-from seran_lib.files import NO_ROOM
+from seran_lib.files import NO_ROOM, file_sha256, replacing_folder, to_disk
 from seran_lib.progress import progress_bar
 
 FORMAT_VERSION = 2  # raise it when the pixels of the same pictures change
@@ -143,8 +143,7 @@ class _Pictures:
 
 def _content_sha256(path: str) -> str:
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return ""  # reported with the other problems when the picture is to be decoded
 
@@ -160,24 +159,17 @@ def _build(
     target: Path, pictures: _Pictures, contents: Sequence[str], problems: dict[int, str], progress: bool
 ) -> None:
     """Write the cache `target`, whole or not at all. The caller holds the lock of the cache folder."""
-    for stale in target.parent.glob("*.part-*"):
+    for stale in target.parent.glob(".*.part"):
         shutil.rmtree(stale, ignore_errors=True)  # only the holder of the lock writes, so its writer is dead
     if pictures.least_bytes > shutil.disk_usage(target.parent).free:
         raise _no_room(target.parent, pictures, pictures.least_bytes)
-    part = target.with_name(f"{target.name}.part-{os.getpid()}")
-    try:
-        part.mkdir()
+    with replacing_folder(target) as part:
         with open(part / PIXELS, "wb") as file:
             shapes = _write_pixels(file, pictures, contents, problems, progress)
-            _to_disk(file)
+            to_disk(file)
         with open(part / SHAPES, "wb") as file:
             np.save(file, shapes)
-            _to_disk(file)
-        shutil.rmtree(target, ignore_errors=True)  # a damaged cache of the same key
-        os.replace(part, target)
-        _folder_to_disk(target.parent)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            to_disk(file)
 
 
 def _write_pixels(
@@ -297,17 +289,3 @@ def _no_room(cache: Path, pictures: _Pictures, needed: int) -> DataError:
         f"{free // _MEGABYTE} MB are free",
         "Free disk space (look at quotas and file size limits too), choose another cache folder, or a smaller size.",
     )
-
-
-def _to_disk(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _folder_to_disk(folder: Path) -> None:
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

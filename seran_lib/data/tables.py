@@ -1,29 +1,13 @@
 """CSV tables row by row: read without holding them in memory, written whole or not at all."""
 
-import contextlib
 import csv
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from seran_lib.errors import DataError
+from seran_lib.files import replacing
 
 Row = dict[str, str]
-
-
-@contextlib.contextmanager
-def rewriting(path: Path) -> Iterator[TextIO]:
-    """A file to write that takes the place of `path` when the block ends well, and otherwise leaves no trace."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -31,7 +15,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, o
 
     Line breaks inside a value become line feeds: csv leaves a lone carriage return unquoted, and cannot read it back.
     """
-    with rewriting(path) as file:
+    with replacing(path, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:

@@ -19,12 +19,12 @@ from filelock import FileLock
 from PIL import Image, ImageChops, ImageFilter
 
 from seran_lib.data.manifest import MANIFEST
-from seran_lib.data.tables import rewriting
 from seran_lib.demo.insects.drawing import Individual, sketch_insect
 from seran_lib.demo.insects.geometry import Sketch, place
 from seran_lib.demo.insects.scene import Box, add_label_and_ruler, add_pin, habitat, photograph, sheet
 from seran_lib.demo.insects.species import Species, make_species
 from seran_lib.errors import DataError
+from seran_lib.files import replacing
 
 __all__ = ["Drawing", "Species", "draw_atlas", "draw_empty", "draw_insect", "make_species", "redraw"]
 
@@ -263,7 +263,7 @@ def draw_atlas(folder: str | Path, *, species: int, images_per_species: int, sid
             return folder
         (folder / "images").mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
-        with rewriting(card) as file:
+        with replacing(card, "w") as file:
             file.write(json.dumps(arguments))
         for old in (folder / "images").glob("*.jpg"):
             old.unlink()
@@ -297,6 +297,6 @@ def draw_atlas(folder: str | Path, *, species: int, images_per_species: int, sid
                     "label_box": " ".join(map(str, drawing.label_box or ())),
                 }
             )
-        with rewriting(folder / MANIFEST) as file:
+        with replacing(folder / MANIFEST, "w") as file:
             file.write(table.getvalue())
     return folder

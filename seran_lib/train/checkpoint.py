@@ -13,7 +13,7 @@ import torch
 
 import seran_lib
 from seran_lib.errors import CheckpointError
-from seran_lib.files import write_atomically
+from seran_lib.files import replacing
 
 PACKAGE = Path(seran_lib.__file__).parent
 # What decides the weights that a run ends with, given its settings and images.
@@ -44,7 +44,11 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
 
     A process killed between the renames leaves a whole `next.pt`, which `load_state` reads.
     """
-    write_atomically(folder / NEXT, lambda stream: torch.save(state, stream))
+    with replacing(folder / NEXT) as stream:
+        try:
+            torch.save(state, stream)
+        except RuntimeError as error:  # so torch says that it cannot write
+            raise OSError(str(error)) from error
     if (folder / STATE).exists():
         os.replace(folder / STATE, folder / PREVIOUS)
     os.replace(folder / NEXT, folder / STATE)

@@ -13,7 +13,7 @@ from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 
 from seran_lib.data.loaders import PackedLoader
-from seran_lib.files import write_atomically
+from seran_lib.files import replacing
 from seran_lib.train.dataset import Dataset
 from seran_lib.train.device import autocast
 
@@ -106,4 +106,5 @@ def save_table(path: Path, table: pd.DataFrame) -> None:
         with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as stream:
             stream.write(content)
         content = buffer.getvalue()
-    write_atomically(path, lambda stream: stream.write(content))
+    with replacing(path) as stream:
+        stream.write(content)

@@ -23,7 +23,7 @@ import pandas as pd
 from filelock import FileLock
 
 from seran_lib.errors import DataError
-from seran_lib.files import write_atomically
+from seran_lib.files import replacing
 from seran_lib.paths import ROOT
 
 LEDGER, REPEATS = "ledger.csv", "repeats.csv"
@@ -146,7 +146,8 @@ class Results:
         path = self.file(kind, run_id)
         if path.suffix == ".gz":
             content = _gzipped(content)
-        write_atomically(path, lambda stream: stream.write(content))
+        with replacing(path) as stream:
+            stream.write(content)
 
     def predictions(self, run_id: str) -> pd.DataFrame:
         """The answers of a run to every test image, in the order of image_id: the columns of

@@ -11,8 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from seran_lib.errors import CheckpointError
-from seran_lib.files import write_atomically
+from seran_lib.files import replacing
 from seran_lib.train import ledger
 
 ROW, CURVE, PREDICTIONS = "row.json", "curve.csv", "predictions.csv.gz"
@@ -36,7 +35,7 @@ def rows(results: Path) -> list[dict[str, str]]:
 def pack(results: Path, run_id: str, file: Path) -> None:
     """Write the newest ledger row of a run, its curve and its predictions into `file`, a zip archive.
 
-    Raises ValueError where the ledger does not hold the run or its files are missing, CheckpointError where the disk
+    Raises ValueError where the ledger does not hold the run or its files are missing, WriteError where the disk
     is full.
     """
     own = [row for row in rows(results) if row["run_id"] == run_id]
@@ -45,13 +44,10 @@ def pack(results: Path, run_id: str, file: Path) -> None:
     if missing := [str(path) for path in places(results, run_id).values() if not path.exists()]:
         raise ValueError(f"{', '.join(missing)}: missing, and the ledger has the run. Restore it, or run again")
 
-    def write(stream) -> None:
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(ROW, json.dumps(own[-1]))
-            for name, path in places(results, run_id).items():
-                archive.write(path, name)
-
-    write_atomically(file, write)
+    with replacing(file) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(ROW, json.dumps(own[-1]))
+        for name, path in places(results, run_id).items():
+            archive.write(path, name)
 
 
 def unpack(results: Path, file: Path) -> None:
@@ -66,7 +62,8 @@ def unpack(results: Path, file: Path) -> None:
             ledger.append(results, row)
         for name, path in places(results, row["run_id"]).items():
             content = archive.read(name)
-            write_atomically(path, lambda stream, content=content: stream.write(content))
+            with replacing(path) as stream:
+                stream.write(content)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (zipfile.BadZipFile, KeyError) as error:
         print(f"parcel: {options.file} is no parcel of a run: {error}", file=sys.stderr)
         return 1
-    except (ValueError, OSError, CheckpointError) as error:
+    except (ValueError, OSError) as error:
         print(f"parcel: {error}", file=sys.stderr)
         return 1
     return 0

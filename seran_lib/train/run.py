@@ -12,7 +12,7 @@ from safetensors.torch import save as to_safetensors
 
 from seran_lib.data.split import fingerprint
 from seran_lib.errors import CheckpointError, DataError
-from seran_lib.files import remove_partial_files, write_atomically
+from seran_lib.files import remove_partial_files, replacing
 from seran_lib.nets.describe import count_parameters
 from seran_lib.nets.pretrained import PRETRAINED
 from seran_lib.train import ledger
@@ -133,7 +133,8 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
 
 def save_weights(settings: Settings, weights: bytes) -> None:
     """Write the run's weights, as safetensors has them; where they are, the run is not done again."""
-    write_atomically(settings.folder / WEIGHTS, lambda stream: stream.write(weights))
+    with replacing(settings.folder / WEIGHTS) as stream:
+        stream.write(weights)
 
 
 def compare(settings: Settings, dataset: Dataset, training: Training, row: dict[str, object]) -> dict[str, object]:

@@ -680,10 +680,10 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path):
             process.communicate()
             for path in killed.glob("images/*/*.jpg"):  # a final name means a whole picture
                 assert path.read_bytes() == picture(int(path.stem.removeprefix("id-")))
-        leftover = killed / "images" / "apis_species0" / "id-0.part"
+        leftover = killed / "images" / "apis_species0" / ".id-0.jpg.x.part"
         leftover.parent.mkdir(parents=True, exist_ok=True)
         leftover.write_bytes(b"half a pict")
-        (killed / "failures.csv.part").write_text("image")
+        (killed / ".failures.csv.x.part").write_text("image")
         assert run(killed).present == 150
     assert cut_short >= 5
     assert tree(killed) == tree(whole)
@@ -691,14 +691,14 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs the names of open files")
-@pytest.mark.parametrize("victim", ["id-4.part", "manifest.csv.part", "CREDITS.csv.part", "croissant.json.part"])
+@pytest.mark.parametrize("victim", ["id-4.jpg", "manifest.csv", "CREDITS.csv", "croissant.json"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_stops_with_what_is_missing_and_loses_nothing(source, tmp_path, monkeypatch, victim, code):
     folder = write_plan(tmp_path / "set", rows_of(source, 8))
     real = os.fsync
 
     def full(descriptor):
-        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(victim):
+        if f"/.{victim}." in os.readlink(f"/proc/self/fd/{descriptor}"):
             raise OSError(code, os.strerror(code))
         real(descriptor)
 
@@ -709,7 +709,7 @@ def test_a_full_disk_stops_with_what_is_missing_and_loses_nothing(source, tmp_pa
     assert not list(folder.rglob("*.part"))
     requests = source.log.total()
     assert run(folder).present == 8
-    assert source.log.total() - requests == (4 if victim == "id-4.part" else 0)
+    assert source.log.total() - requests == (4 if victim == "id-4.jpg" else 0)
     assert verify(folder) == []
 
 

@@ -420,7 +420,7 @@ def larger_set(tmp_path):
 
 
 def part_pixels(cache):
-    return sum(path.stat().st_size for path in cache.glob("*.part-*/pixels.bin"))
+    return sum(path.stat().st_size for path in cache.glob(".*.part/pixels.bin"))
 
 
 def test_killed_while_packing_then_packed_again(larger_set, tmp_path):

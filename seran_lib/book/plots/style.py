@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from seran_lib import paths
-from seran_lib.files import write_atomically
+from seran_lib.files import replacing
 
 COLOURS = MappingProxyType(
     {
@@ -108,4 +108,5 @@ def save_pictures(figure: Figure, name: str) -> None:
 def _write(file: str, content: bytes) -> None:
     if not re.fullmatch(r"\w+\.\w+", file):
         raise ValueError(f"figure name {file!r}: letters, digits and underscores only, such as fig03_grim")
-    write_atomically(paths.runs() / "figures" / file, lambda stream: stream.write(content))
+    with replacing(paths.runs() / "figures" / file) as stream:
+        stream.write(content)

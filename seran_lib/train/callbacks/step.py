@@ -17,7 +17,7 @@ from torch import nn
 from torch.amp import GradScaler
 from tqdm import tqdm
 
-from seran_lib.files import write_atomically
+from seran_lib.files import replacing
 from seran_lib.train import cost
 from seran_lib.train.callbacks.recipe import AverageWeights, GrowingSize
 from seran_lib.train.checkpoint import save_state
@@ -306,7 +306,8 @@ class KeepState(Callback):
         if share()[0] == 0 and errors[-1] < min(errors[:-1], default=math.inf):
             note = {"epoch": str(len(rows)), "valid_top1_error": str(errors[-1])}
             weights = to_safetensors(contiguous(get_model(self.learn.model)), metadata=note)
-            write_atomically(self.settings.folder / BEST, lambda stream: stream.write(weights))
+            with replacing(self.settings.folder / BEST) as stream:
+                stream.write(weights)
         self.save(self.epoch + 1, 0, {})
 
     def save(self, epochs_done: int, steps_done: int, begun: dict[str, float]) -> None:
