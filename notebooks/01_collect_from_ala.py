@@ -71,7 +71,10 @@ from seran_lib.book.plots import collection as survey
 from seran_lib.book.plots.style import save, use_book_style
 from seran_lib.collect import download, fetch, licences
 from seran_lib.collect.ala import client
+from seran_lib.collect.ala.listing import collect_plan
+from seran_lib.collect.ala.query import AS_OF_STATEMENT
 from seran_lib.collect.http import polite_session
+from seran_lib.collect.plan import read_plan
 from seran_lib.data.manifest import read_manifest
 from seran_lib.errors import DataError
 from seran_lib.paper import facts
@@ -155,9 +158,9 @@ if service.demo:
 
 # %%
 if live and (folder / "plan.csv").exists():  # a plan that you made stays, with its own taxon, region and licences
-    plan = client.read_plan(folder)
+    plan = read_plan(folder)
 else:
-    plan = client.collect_plan(atlas, query, folder, species=fact["species_downloaded"])
+    plan = collect_plan(atlas, query, folder, species=fact["species_downloaded"])
 plan.summary()
 
 # %%
@@ -183,7 +186,7 @@ pd.DataFrame(table.iloc[0]).rename(columns={0: "first row"})
 # `as_of` asks for the atlas as it was on a day. It is worth having, but it is no time machine:
 
 # %%
-display(Markdown(f"> {client.AS_OF_STATEMENT}"))
+display(Markdown(f"> {AS_OF_STATEMENT}"))
 
 # %%
 as_of = client.Query(taxon="Insecta", as_of=datetime.date(2018, 10, 31))

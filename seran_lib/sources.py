@@ -14,7 +14,8 @@ from pathlib import Path
 from requests import Session
 
 from seran_lib import paths
-from seran_lib.collect.ala import client
+from seran_lib.collect.ala import addresses, client
+from seran_lib.collect.ala.listing import collect_plan
 from seran_lib.collect.fetch import fetch
 from seran_lib.collect.http import polite_session
 from seran_lib.collect.plan import read_question
@@ -52,9 +53,9 @@ class Service:
     is reached where that is not by its name, and the demo atlas itself where it is that one.
     """
 
-    occurrences: str = client.OCCURRENCES
-    images: str = client.IMAGES
-    names: str = client.NAMES
+    occurrences: str = addresses.OCCURRENCES
+    images: str = addresses.IMAGES
+    names: str = addresses.NAMES
     per_second: float = POLITE
     reroute: dict[str, str] = field(default_factory=dict)
     demo: server.DemoAtlas | None = None
@@ -110,6 +111,6 @@ def collect(source: str, query: client.Query, *, species: int) -> Path:
     """
     folder = folder_of(source)
     with service(source) as opened:
-        client.collect_plan(opened.atlas(folder), query, folder, species=species)
+        collect_plan(opened.atlas(folder), query, folder, species=species)
         fetch(folder, session=opened.session(connections=4), connections=4)
     return folder

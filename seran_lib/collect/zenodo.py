@@ -5,7 +5,6 @@ Species come from a table of your own, or of whoever published labels for these 
 """
 
 import datetime
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -14,10 +13,9 @@ from requests import Session
 
 from seran_lib.collect import licences
 from seran_lib.collect.http import TIMEOUT
-from seran_lib.collect.plan import COLUMNS, PLAN, QUERY, Plan, read_plan
-from seran_lib.data.tables import read_rows, write_rows
+from seran_lib.collect.plan import Plan, write_plan
+from seran_lib.data.tables import read_rows
 from seran_lib.errors import DataError
-from seran_lib.files import replacing
 
 RECORDS = "https://zenodo.org/api/records"
 PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp")
@@ -75,13 +73,10 @@ def plan_records(session: Session, records: Sequence[str], labels: Mapping[str, 
         )
     folder.mkdir(parents=True, exist_ok=True)
     ordered = sorted(rows.values(), key=lambda row: (row["label"], row["image_id"]))
-    write_rows(folder / PLAN, COLUMNS, ordered)
     counts = {"pictures": pictures, "without_label": pictures - len(rows), "planned": len(rows)}
     question = {"zenodo": list(records), "listed": datetime.date.today().isoformat(), "counts": counts}
     question |= {"citation": "; ".join(sorted({row["attribution"] for row in ordered})), "size": "original"}
-    with replacing(folder / QUERY, "w") as file:
-        file.write(json.dumps(question, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    return read_plan(folder)
+    return write_plan(folder, ordered, question)
 
 
 def _record(session: Session, number: str) -> dict:

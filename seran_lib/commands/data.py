@@ -22,7 +22,9 @@ from requests import RequestException
 from seran_lib import sources
 from seran_lib.collect import fetch, zenodo
 from seran_lib.collect.ala import client
+from seran_lib.collect.ala.listing import collect_plan
 from seran_lib.collect.http import polite_session
+from seran_lib.collect.plan import Plan
 from seran_lib.curate import leaks, proposals, replay
 from seran_lib.curate.decisions import DECISIONS
 from seran_lib.curate.duplicates import near_duplicates
@@ -78,7 +80,7 @@ def plan(options: argparse.Namespace) -> int:
         named = {name: getattr(options, name) for name in ("occurrences", "images", "names", "per_second")}
         service = replace(service, **{name: value for name, value in named.items() if value is not None})
         atlas = service.atlas(options.folder)
-        found = client.collect_plan(
+        found = collect_plan(
             atlas,
             query,
             options.folder,
@@ -93,7 +95,7 @@ def plan(options: argparse.Namespace) -> int:
         return _show(found, options.folder, service.per_second or sources.POLITE)
 
 
-def _show(plan: client.Plan, folder: Path, per_second: float) -> int:
+def _show(plan: Plan, folder: Path, per_second: float) -> int:
     print(plan.summary().to_string())
     minutes = plan.seconds(per_second) / 60
     time = f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -141,7 +141,7 @@ class Results:
         return self.folder / kind / f"{run_id}{FILES[kind]}"
 
     def save(self, kind: str, run_id: str, table: pd.DataFrame) -> None:
-        """Keep a table of a run as CSV of six significant digits. Raises CheckpointError where the disk is full."""
+        """Keep a table of a run as CSV of six significant digits. Raises WriteError where the disk is full."""
         content = table.to_csv(index=False, lineterminator="\n", float_format="%.6g").encode()
         path = self.file(kind, run_id)
         if path.suffix == ".gz":

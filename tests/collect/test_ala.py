@@ -467,7 +467,7 @@ def test_images_are_asked_for_together_and_then_one_by_one_where_something_lacks
         "width": "640",
         "height": "480",
     }
-    assert info["i-3"] is None
+    assert info["i-3"] == client.UNKNOWN
     assert [path for path, _ in service.asked] == [
         "/images/ws/getImageInfoForIdList",
         "/images/ws/image/i-2",
@@ -644,7 +644,7 @@ def test_a_remembered_answer_that_cannot_be_used_is_asked_for_again(tmp_path, se
 
 def test_failures_are_not_remembered(tmp_path, server):
     server.answer = lambda path: (404, reply("image_unknown"))
-    assert dict(remembering(tmp_path, server).image_info(["a"], details=True)) == {"a": None}
+    assert dict(remembering(tmp_path, server).image_info(["a"], details=True)) == {"a": client.UNKNOWN}
     server.answer = lambda path: (200, reply("image"))
     assert dict(remembering(tmp_path, server).image_info(["a"], details=True))["a"]["licence"] == "CC BY 4.0"
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from seran_lib.collect import plan
 from seran_lib.collect.ala import client
+from seran_lib.collect.ala.listing import collect_plan
+from seran_lib.collect.ala.query import AS_OF_STATEMENT
 from seran_lib.errors import DataError
 
 COLUMNS = (
@@ -74,7 +76,7 @@ class Stub:
 
 
 def collect(folder, records, info=None, query=None, **options):
-    return client.collect_plan(Stub(records, info), query or client.Query(), folder, **options)
+    return collect_plan(Stub(records, info), query or client.Query(), folder, **options)
 
 
 def rows(folder):
@@ -163,17 +165,17 @@ def test_licences_of_images_are_filtered_before_anything_is_fetched(tmp_path):
 def test_as_of_drops_later_uploads_and_says_what_cannot_be_known(tmp_path):
     dates = {"a": "2018-10-31", "b": "2018-11-01", "c": "", "d": "2009-01-01"}
     atlas = Stub({"Apis alpha": {"r1": list(dates)}}, {one: {"date_uploaded": day} for one, day in dates.items()})
-    found = client.collect_plan(atlas, client.Query(as_of=datetime.date(2018, 10, 31)), tmp_path)
+    found = collect_plan(atlas, client.Query(as_of=datetime.date(2018, 10, 31)), tmp_path)
     assert sorted(rows(tmp_path)) == ["a", "d"]
     assert found.counts["dropped_by_as_of"] == 2
     assert atlas.details == [True]
-    assert found.note == question(tmp_path)["as_of_statement"] == client.AS_OF_STATEMENT
-    assert " ".join(found.summary()["remark"]).endswith(client.AS_OF_STATEMENT)
+    assert found.note == question(tmp_path)["as_of_statement"] == AS_OF_STATEMENT
+    assert " ".join(found.summary()["remark"]).endswith(AS_OF_STATEMENT)
     assert collect(tmp_path, SHARED).note == ""
 
 
 def test_images_that_the_service_does_not_know_are_left_out(tmp_path):
-    found = collect(tmp_path, SHARED, {"z1": None, "a1": client.UNAVAILABLE})
+    found = collect(tmp_path, SHARED, {"z1": client.UNKNOWN, "a1": client.UNAVAILABLE})
     assert not {"z1", "a1"} & set(rows(tmp_path))
     assert found.counts["dropped_unknown_to_image_service"] == found.counts["dropped_without_answer"] == 1
 
@@ -208,13 +210,13 @@ def test_a_species_that_changes_is_listed_again_once_and_afresh(tmp_path, change
         {"Apis alpha": {"r1": ["gone"], "r2": ["a2"], "r3": ["a3"]}, "Bombus zeta": {"r4": ["z"]}}, changes=changes
     )
     if changes == 1:
-        client.collect_plan(atlas, client.Query(), tmp_path)
+        collect_plan(atlas, client.Query(), tmp_path)
         assert atlas.fresh == [False, True, False]
         assert sorted(rows(tmp_path)) == ["a2", "a3", "z"]
         assert question(tmp_path)["counts"]["records"] == 3
     else:
         with pytest.raises(client.ChangedError):
-            client.collect_plan(atlas, client.Query(), tmp_path)
+            collect_plan(atlas, client.Query(), tmp_path)
         assert not list(tmp_path.iterdir())
 
 
@@ -273,7 +275,7 @@ def test_a_failure_while_writing_leaves_whole_files(tmp_path, monkeypatch, faili
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plan.csv", "query.json"]
     assert (tmp_path / failing).read_bytes() == before
     # Between the two files: the old counts are not told of the new rows.
-    assert client.read_plan(tmp_path).counts == (question(tmp_path)["counts"] if failing == "plan.csv" else {})
+    assert plan.read_plan(tmp_path).counts == (question(tmp_path)["counts"] if failing == "plan.csv" else {})
 
 
 NAMES = st.sampled_from(["Apis alpha", "Apis beta", "Bombus zeta"])
@@ -318,7 +320,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
         atlas = Long({"Apis alpha": {"r": ["i"]}})
         atlas.length = length
         tracemalloc.start()
-        assert client.collect_plan(atlas, client.Query(), tmp_path).images == length
+        assert collect_plan(atlas, client.Query(), tmp_path).images == length
         try:
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -335,7 +337,7 @@ def test_a_plan_from_elsewhere(tmp_path):
     (tmp_path / "plan.csv").write_text(
         "image_id,label,source_url,source_bytes,licence\n1,NA,http://x/1,500000,CC0 1.0\n2,b,http://x/2,,\n", "utf-8"
     )
-    found = client.read_plan(tmp_path)
+    found = plan.read_plan(tmp_path)
     assert (found.species, found.images, found.bytes, found.assumed) == (2, 2, 2_000_000, 1)
     assert found.licences == {"CC0 1.0": 1, "": 1}
     assert found.counts == {} and found.note == ""
@@ -357,7 +359,7 @@ def test_a_plan_from_elsewhere(tmp_path):
 def test_a_plan_that_cannot_be_read(tmp_path, content, problem):
     (tmp_path / "plan.csv").write_text(content, "utf-8")
     with pytest.raises(DataError, match=r"plan\.csv") as raised:
-        client.read_plan(tmp_path)
+        plan.read_plan(tmp_path)
     assert problem in str(raised.value)
 
 
@@ -366,9 +368,9 @@ def test_a_damaged_question_is_named(tmp_path, content):
     collect(tmp_path, SHARED)
     (tmp_path / "query.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(DataError, match=r"query\.json"):
-        client.read_plan(tmp_path)
+        plan.read_plan(tmp_path)
 
 
 def test_no_plan(tmp_path):
     with pytest.raises(DataError, match=r"plan\.csv"):
-        client.read_plan(tmp_path)
+        plan.read_plan(tmp_path)

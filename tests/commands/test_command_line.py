@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from seran_lib import sources
+from seran_lib.collect.ala import addresses
 from seran_lib.commands import data as command
 from seran_lib.data.manifest import read_manifest
 from seran_lib.data.names import slug
@@ -76,10 +77,10 @@ def test_no_address_of_a_redirect_is_written_anywhere(collected):
 def test_an_interrupted_plan_asks_nothing_twice(small, tmp_path):
     query = command.client.Query()
     with sources.service("demo") as service:
-        command.client.collect_plan(service.atlas(tmp_path), query, tmp_path, species=3)
+        command.collect_plan(service.atlas(tmp_path), query, tmp_path, species=3)
         first = len(service.demo.log)
         planned = (tmp_path / "plan.csv").read_bytes()
-        command.client.collect_plan(service.atlas(tmp_path), query, tmp_path, species=3)
+        command.collect_plan(service.atlas(tmp_path), query, tmp_path, species=3)
         again = [path for _, _, path, status in service.demo.log[first:] if status == 200]
     assert not again
     assert (tmp_path / "plan.csv").read_bytes() == planned
@@ -164,7 +165,7 @@ def test_other_addresses_and_another_pace_reach_the_client(tmp_path, monkeypatch
     with pytest.raises(ZeroDivisionError):
         command.main(["plan", str(tmp_path), *words])
     assert (seen[0].occurrences_base, seen[0].images_base) == ("http://o.example/ws", "http://i.example")
-    assert seen[0].names_base == command.client.NAMES
+    assert seen[0].names_base == addresses.NAMES
 
 
 def test_a_list_from_elsewhere_is_fetched_checked_and_credited(collected, tmp_path, monkeypatch):

@@ -21,33 +21,18 @@ from urllib.parse import quote
 import requests_cache
 from requests import JSONDecodeError, RequestException, Response, Session
 
-from seran_lib.collect.ala import replies as replies
+from seran_lib.collect.ala import replies
 from seran_lib.collect.ala.addresses import IMAGES, NAMES, OCCURRENCES
-from seran_lib.collect.ala.query import AS_OF_STATEMENT, IDENTIFIER, Query, quoted
+from seran_lib.collect.ala.query import IDENTIFIER, Query, quoted
 from seran_lib.collect.ala.replies import ChangedError, text_of
 from seran_lib.collect.http import TIMEOUT, make_polite
-from seran_lib.collect.plan import Plan, collect_plan, read_plan
 from seran_lib.errors import DataError
-
-__all__ = [
-    "AS_OF_STATEMENT",
-    "IMAGES",
-    "NAMES",
-    "OCCURRENCES",
-    "Atlas",
-    "ChangedError",
-    "Plan",
-    "Query",
-    "SpeciesCount",
-    "collect_plan",
-    "listing_session",
-    "read_plan",
-]
 
 PAGE = 500  # records asked for at once
 DEPTH = 5000  # records of one search that the service gives out: page.depth.max of biocache-service since 3.4
 BATCH = 100  # image ids in one question
-UNAVAILABLE = "no answer of the image service about it"  # what `Atlas.image_info` gives for such an image
+# What `Atlas.image_info` gives for an id that the service does not know, and for one that it gives no answer about.
+UNKNOWN, UNAVAILABLE = {"missing": "unknown_to_image_service"}, {"missing": "without_answer"}
 AT_MOST = 20  # images one after another that the service gives no answer about: then it is down, not they
 LISTING = "listing-cache.sqlite"  # in a collection's folder
 KEPT = datetime.timedelta(days=7)  # how long an interrupted listing may be continued
@@ -145,8 +130,8 @@ class Atlas:
         for record in self._records(terms, _SLICES, fresh):
             yield self._plan_columns(record) | {"species_id": species_id}
 
-    def image_info(self, image_ids: Iterable[str], *, details: bool = False) -> Iterator[tuple[str, dict | str | None]]:
-        """What the image service knows of each image, in the given order; None for an id that it does not know, and
+    def image_info(self, image_ids: Iterable[str], *, details: bool = False) -> Iterator[tuple[str, dict[str, str]]]:
+        """What the image service knows of each image, in the given order; `UNKNOWN` for an id that it does not know,
         `UNAVAILABLE` where it fails to answer. When it fails `AT_MOST` times one after another, raises `DataError`, or
         `RequestException` where no answer came at all.
 
@@ -170,7 +155,7 @@ class Atlas:
                         info, failures = info or UNAVAILABLE, failures + 1  # the list knew all but the licence
                         if failures == AT_MOST:
                             raise
-                yield image_id, info
+                yield image_id, info or UNKNOWN
 
     def image_url(self, image_id: str, size: str) -> str:
         """The permanent address of the picture in a size of the service ("large", "original")."""
