@@ -29,7 +29,7 @@ from seran_lib.train.run import other_images, predictions_path, recorded, up_to_
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.settings import resolve, usual
 from seran_lib.analysis.protocol import STUDIES
-from seran_lib.nets.pretrained import PRETRAINED
+from seran_lib.nets.specs import PRETRAINED
 from seran_lib import paths, sources
 from seran_lib.paths import ALA, NOTEBOOKS
 

@@ -14,6 +14,7 @@ import torch
 from report import report
 from steps import PLAIN, medians, network, training_step
 
+from seran_lib.nets.specs import SPECS
 from seran_lib.train.device import pick_device
 from seran_lib.train.profiles import PROFILES
 
@@ -41,7 +42,7 @@ def main() -> int:
         print("gpu: this machine has no CUDA GPU", file=sys.stderr)
         return 1
     for name in options.models:
-        grouped = name == "senet154"
+        grouped = SPECS[name].grouped
         as_trained, plain, turned = (network(name, ours=ours, device=device) for ours in (True, False, True))
         turned.to(memory_format=torch.channels_last if grouped else torch.contiguous_format)
         ours, other, asked, loop = (

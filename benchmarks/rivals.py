@@ -20,7 +20,7 @@ from steps import CLASSES, medians, network, training_step
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from seran_lib.nets.describe import count_parameters
+from seran_lib.nets.description import count_parameters
 
 SIZE, BATCH = 224, 8
 RIVALS: dict[str, dict[str, Callable[..., nn.Module]]] = {

@@ -59,9 +59,9 @@ from seran_lib.book.notebook import finish, show_source
 from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
 from seran_lib.nets import create_model
 from seran_lib.nets.blocks import Bottleneck, SEBottleneck, SqueezeExcitation
-from seran_lib.nets.describe import count_parameters
-from seran_lib.nets.models import LAYOUTS
+from seran_lib.nets.description import count_parameters
 from seran_lib.nets.network import STAGE_CHANNELS
+from seran_lib.nets.specs import SPECS
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.settings import resolve
 
@@ -254,7 +254,7 @@ print(f"SE, stage 4 to stage 1: {cost['SE weights'].iloc[3] / cost['SE weights']
 # %% tags=["nbval-check-output"]
 with torch.device("meta"):
     total = count_parameters(create_model("seran_d"))
-    blocks = [word.count("S") for word in LAYOUTS["seran_d"]]
+    blocks = [word.count("S") for word in SPECS["seran_d"].layout]
     price = {
         r: sum(n * count_parameters(SqueezeExcitation(c, r)) for n, c in zip(blocks, STAGE_CHANNELS, strict=True))
         for r in (2, 4, 8, 16, 32, 64)

@@ -61,8 +61,8 @@ from seran_lib.demo.dataset import draw_insect, make_species
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.attention import AttentionModule, MaskBranch, upsample
 from seran_lib.nets.blocks import Bottleneck, make_pool
-from seran_lib.nets.describe import count_parameters
-from seran_lib.nets.models import LAYOUTS
+from seran_lib.nets.description import count_parameters
+from seran_lib.nets.specs import SPECS
 from seran_lib.paper import facts
 from seran_lib.train.settings import resolve
 
@@ -402,7 +402,7 @@ rows = {}
 for name, weights in released.items():
     cost = describe(create_model(name, 1000), 224)
     assert cost.parameters == weights
-    rows[name] = {"layout": " ".join(LAYOUTS[name]), "weights": f"{weights:,}", "quoted, million": quoted[name]}
+    rows[name] = {"layout": " ".join(SPECS[name].layout), "weights": f"{weights:,}", "quoted, million": quoted[name]}
     rows[name]["GMACs"] = round(cost.gmacs, 2)
 pd.DataFrame.from_dict(rows, orient="index")
 

@@ -58,9 +58,9 @@ from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.attention import AttentionModule
 from seran_lib.nets.blocks import Bottleneck, SEBottleneck
-from seran_lib.nets.describe import count_parameters
-from seran_lib.nets.models import LAYOUTS, SERAN, SERAN_D
+from seran_lib.nets.description import count_parameters
 from seran_lib.nets.network import StagedNetwork
+from seran_lib.nets.specs import SERAN, SERAN_D, SPECS
 from seran_lib.paper import reconstruct
 from seran_lib.train.settings import resolve
 
@@ -340,8 +340,8 @@ for first, second in (("SENet-154", "SERAN-D"), ("SERAN-D", "SERAN")):
 rows = {}
 for name in ("seran_d", "seran_d_avg_pool", "seran_d_no_se", "seran_d_no_attention", "seran"):
     cost = describe(create_model(name, 123), 224)
-    pooling = "avg" if name == "seran_d_avg_pool" else "max"
-    rows[name] = {"layout": " ".join(LAYOUTS[name]), "pool": pooling, "weights, M": round(cost.parameters / 1e6, 2)}
+    spec = SPECS[name]
+    rows[name] = {"layout": " ".join(spec.layout), "pool": spec.pool, "weights, M": round(cost.parameters / 1e6, 2)}
     rows[name]["GMACs"] = round(cost.gmacs, 2)
 show_table(pd.DataFrame.from_dict(rows, orient="index"))
 

@@ -56,7 +56,7 @@ from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
 from seran_lib.nets import create_model, describe, list_models
 from seran_lib.nets.baselines import create_baseline
 from seran_lib.nets.blocks import SqueezeExcitation
-from seran_lib.nets.describe import count_parameters
+from seran_lib.nets.description import count_parameters
 from seran_lib.paper import facts
 from seran_lib.train.cost import RTX3090_IMAGES_PER_SECOND, gpu_hours
 from seran_lib.train.profiles import PROFILES, TABLE1

@@ -58,7 +58,7 @@ from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots import ledger, results
 from seran_lib.book.plots.style import save, use_book_style
 from seran_lib.nets import create_model, describe
-from seran_lib.nets.models import LAYOUTS
+from seran_lib.nets.specs import SPECS
 from seran_lib.train.evaluate import fit_temperature
 
 use_book_style()
@@ -79,7 +79,7 @@ layouts = {}
 for model in variants:
     cost = describe(create_model(model, 123), 224)
     layouts[results.name(model)] = {
-        "layout": " ".join(LAYOUTS[model]),
+        "layout": " ".join(SPECS[model].layout),
         "parameters": f"{cost.parameters / 1e6:.1f} M",
         "operations": f"{cost.gmacs:.1f} GMAC",
     }

@@ -118,7 +118,7 @@ def test_rivals_are_the_same_network(name):
     import torch
 
     from seran_lib.nets import create_model
-    from seran_lib.nets.describe import count_parameters
+    from seran_lib.nets.description import count_parameters
 
     with torch.device("meta"):
         ours = count_parameters(create_model(name, 123))

@@ -79,7 +79,7 @@ from itertools import product
 from types import MappingProxyType
 
 from seran_lib import paths
-from seran_lib.nets.pretrained import PRETRAINED
+from seran_lib.nets.specs import PRETRAINED
 from seran_lib.train import ledger
 from seran_lib.train.profiles import PROFILES, TABLE1, TABLE2
 from seran_lib.train.recipes import LADDER

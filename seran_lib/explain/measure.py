@@ -43,7 +43,7 @@ from seran_lib.explain.places import baseline_rows, place_rows, road_rows
 from seran_lib.explain.regions import Regions, find_regions
 from seran_lib.explain.subject import COLUMNS, Row, Subject, make_subject, measured, row
 from seran_lib.nets.attention import MaskBranch
-from seran_lib.nets.pretrained import PRETRAINED
+from seran_lib.nets.specs import PRETRAINED
 from seran_lib.train import ledger
 from seran_lib.train.dataset import Dataset, open_dataset
 from seran_lib.train.device import pick_device

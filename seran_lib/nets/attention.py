@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seran_lib.nets.blocks import Bottleneck, conv, make_pool
-
-WIRINGS = ("paper", "port")
+from seran_lib.nets.specs import WIRINGS
 
 
 def units(count: int, channels: int) -> nn.Sequential:

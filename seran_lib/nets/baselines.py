@@ -2,7 +2,7 @@
 
 timm scales the stages but not the 7x7 stem, so the stem is narrowed here; everything else is timm's own network.
 `init="plain"` is how they started in 2019: timm by itself zeroes the last batch normalisation of every block, a habit
-that came later and changes results more than the choice of network does (see `network.INITS`).
+that came later and changes results more than the choice of network does (see `specs.INITS`).
 """
 
 import timm
@@ -10,29 +10,25 @@ from timm.models.resnet import ResNet
 from torch import nn
 
 from seran_lib.nets.network import scaled
-
-TIMM_NAMES = {
-    "resnet101": "resnet101",
-    "resnet152": "resnet152",
-    "se_resnet101": "seresnet101",
-    "senet154": "senet154",
-}
+from seran_lib.nets.specs import Spec
 
 
-def create_baseline(name: str, num_classes: int, *, width: float, pool: str, drop_rate: float, init: str) -> ResNet:
+def create_baseline(spec: Spec, num_classes: int, *, width: float, pool: str, drop_rate: float, init: str) -> ResNet:
     """A timm network, (N, 3, H, W) -> (N, num_classes), with random weights.
 
     Raises ValueError for average pooling: the paper varies the pooling of its own network only (Table 2).
     """
     if pool != "max":
-        raise ValueError(f"{name} has the max pooling it was published with; pool={pool!r} is for our own networks")
+        raise ValueError(
+            f"{spec.name} has the max pooling it was published with; pool={pool!r} is for our own networks"
+        )
     base = scaled(64, width)
     options = {"channels": tuple(base * 2**stage for stage in range(4)), "drop_rate": drop_rate}
-    if name == "senet154":
+    if spec.grouped:
         # 64 groups of 4 channels become fewer groups, not thinner ones
         options |= {"stem_width": base, "cardinality": base, "base_width": round(4 / width)}
-    model = timm.create_model(TIMM_NAMES[name], num_classes=num_classes, zero_init_last=init == "zero", **options)
-    if name != "senet154" and width != 1:
+    model = timm.create_model(spec.timm, num_classes=num_classes, zero_init_last=init == "zero", **options)
+    if not spec.grouped and width != 1:
         narrow_stem(model, base)
     return model
 

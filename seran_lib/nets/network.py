@@ -9,14 +9,11 @@ from torch.nn import functional as F
 
 from seran_lib.nets.attention import AttentionModule
 from seran_lib.nets.blocks import Bottleneck, SEBottleneck, make_pool, seven_by_seven_stem, three_layer_stem
+from seran_lib.nets.specs import Layout
 
 STAGE_CHANNELS = (256, 512, 1024, 2048)
 DEEP_STEM = (64, 64, 128)  # three 3x3 convolutions (paper §3.1), as wide as SENet-154's
 SEVEN_STEM = (64,)  # one 7x7 convolution
-# "plain" is Kaiming's (He et al., ICCV 2015). With "zero" the last weights of every residual branch also start at 0, so
-# that each block is the identity at first. The paper does not say.
-INITS = ("plain", "zero")
-Layout = tuple[str, str, str, str]
 
 
 def scaled(channels: int, width: float) -> int:

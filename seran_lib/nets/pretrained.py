@@ -17,8 +17,7 @@ from timm.data.constants import (
 from torch import Tensor, nn
 
 from seran_lib.nets.models import DROP_RATE
-
-PRETRAINED = ("efficientnet_lite0",)
+from seran_lib.nets.specs import PRETRAINED, SPECS
 
 
 class Renormalise(nn.Module):
@@ -68,13 +67,13 @@ def load_weights(body: nn.Module) -> None:
 
 
 def create_pretrained(name: str, num_classes: int) -> Pretrained:
-    """A network of `PRETRAINED` with its ImageNet weights and a new classifier, for any H, W >= 64.
+    """A network of `specs.PRETRAINED` with its ImageNet weights and a new classifier, for any H, W >= 64.
 
     Raises ValueError for an unknown name.
     """
     if name not in PRETRAINED:
         raise ValueError(f"unknown pretrained model {name!r}: choose one of {', '.join(PRETRAINED)}")
-    body = timm.create_model(f"tf_{name}", drop_rate=0.0)
+    body = timm.create_model(SPECS[name].timm, drop_rate=0.0)
     load_weights(body)
     body.reset_classifier(0)
     return Pretrained(body, nn.Sequential(nn.Dropout(DROP_RATE), nn.Linear(body.num_features, num_classes)))

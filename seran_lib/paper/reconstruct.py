@@ -19,7 +19,8 @@ from itertools import pairwise, product
 import numpy as np
 import pandas as pd
 
-from seran_lib.nets.network import STAGE_CHANNELS, Layout
+from seran_lib.nets.network import STAGE_CHANNELS
+from seran_lib.nets.specs import Layout
 
 SENET154_BODY = 115_088_984 - (2048 + 1) * 1000  # SENet-154 without its classifier for 1000 classes
 CLASSES = 123  # paper §2

@@ -18,7 +18,7 @@ from seran_lib.files import replacing
 PACKAGE = Path(seran_lib.__file__).parent
 # What decides the weights that a run ends with, given its settings and images.
 TRAINING_CODE = (
-    *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models", "pretrained")),
+    *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models", "pretrained", "specs")),
     "nets/recompute.py",
     *(f"data/{name}.py" for name in ("augment", "loaders", "pack")),
     *(f"train/{name}.py" for name in ("dataset", "device", "distributed", "evaluate", "recipes", "learner")),

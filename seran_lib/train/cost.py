@@ -15,7 +15,7 @@ from seran_lib import paths
 from seran_lib.data.loaders import training_rows
 from seran_lib.files import write_json
 from seran_lib.nets import create_model, describe
-from seran_lib.nets.describe import training_memory
+from seran_lib.nets.description import training_memory
 from seran_lib.nets.recompute import recompute_blocks
 from seran_lib.paper.facts import FACTS
 from seran_lib.paths import BENCHMARKS

@@ -22,8 +22,9 @@ from fastai.torch_core import trainable_params
 from torch import nn
 
 from seran_lib.nets import create_model
-from seran_lib.nets.pretrained import PRETRAINED, create_pretrained
+from seran_lib.nets.pretrained import create_pretrained
 from seran_lib.nets.recompute import recompute_blocks
+from seran_lib.nets.specs import SPECS
 from seran_lib.train.callbacks import step
 from seran_lib.train.callbacks.recipe import AverageWeights, GrowingSize
 from seran_lib.train.checkpoint import code_fingerprint, load_state
@@ -73,11 +74,12 @@ def build_model(settings: Settings, classes: int, device: torch.device) -> nn.Mo
     images/s on an RTX 3090), so that one stays as it is there.
     """
     torch.manual_seed(settings.seed)
-    if settings.model in PRETRAINED:
+    spec = SPECS[settings.model]
+    if spec.pretrained:
         model = create_pretrained(settings.model, classes)
     else:
         model = create_model(settings.model, classes, width=settings.width, wiring=settings.wiring, init=settings.init)
-    grouped_on_gpu = settings.model == "senet154" and device.type == "cuda"
+    grouped_on_gpu = spec.grouped and device.type == "cuda"
     return model.to(device, memory_format=torch.contiguous_format if grouped_on_gpu else torch.channels_last)
 
 

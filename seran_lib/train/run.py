@@ -13,8 +13,8 @@ from safetensors.torch import save as to_safetensors
 from seran_lib.data.split import fingerprint
 from seran_lib.errors import CheckpointError, DataError
 from seran_lib.files import remove_partial_files, replacing
-from seran_lib.nets.describe import count_parameters
-from seran_lib.nets.pretrained import PRETRAINED
+from seran_lib.nets.description import count_parameters
+from seran_lib.nets.specs import SPECS
 from seran_lib.train import ledger
 from seran_lib.train.callbacks.step import contiguous
 from seran_lib.train.dataset import Dataset, open_dataset, read_split
@@ -207,7 +207,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         "width": settings.width,
         "size": settings.size,
         "wiring": settings.wiring,
-        "pool": "avg" if settings.model in ("seran_d_avg_pool", *PRETRAINED) else "max",
+        "pool": SPECS[settings.model].pool,
         "init": settings.init,
         "recipe": settings.recipe,
         "images_per_class": settings.images_per_class,

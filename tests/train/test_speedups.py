@@ -12,7 +12,7 @@ from torch import nn
 
 from seran_lib.nets import create_model
 from seran_lib.nets.blocks import SEBottleneck
-from seran_lib.nets.describe import training_memory
+from seran_lib.nets.description import training_memory
 from seran_lib.nets.recompute import recompute_blocks
 from seran_lib.train import device
 from seran_lib.train import learner as train

@@ -260,7 +260,7 @@ def test_all_code_that_decides_the_weights_is_known_to_checkpoints():
     }
     others |= {
         "seran_lib.nets",
-        "seran_lib.nets.describe",
+        "seran_lib.nets.description",
         "seran_lib.train",
     }
     script = "import sys, seran_lib.train.learner as _; print(*(m for m in sys.modules if m.startswith('seran_lib.')))"

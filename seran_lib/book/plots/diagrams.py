@@ -8,7 +8,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 from seran_lib.book.plots.style import COLOURS
 from seran_lib.nets.attention import AttentionModule, MaskBranch
 from seran_lib.nets.blocks import Bottleneck, SEBottleneck
-from seran_lib.nets.describe import count_parameters, describe
+from seran_lib.nets.description import count_parameters, describe
 from seran_lib.nets.network import StagedNetwork
 
 FILLS = {"plain": "#DDE6EE", "ours": "#9CC7E6", "attention": "#F4C99B", "head": "#E3E3E3"}

@@ -14,19 +14,10 @@ from scipy.optimize import isotonic_regression
 from seran_lib.analysis.protocol import CONTRASTS, MARGIN
 from seran_lib.analysis.verdicts import NOT_RUN
 from seran_lib.book.plots.style import COLOURS, WIDE
+from seran_lib.nets.specs import SPECS
+from seran_lib.nets.specs import label as name
 
-NAMES = {
-    "resnet101": "ResNet-101", "resnet152": "ResNet-152", "attention92": "Attention-92",
-    "se_resnet101": "SE-ResNet-101", "senet154": "SENet-154", "seran": "SERAN", "seran_d": "SERAN-D",
-    "seran_d_avg_pool": "SERAN-D, mean pool", "seran_d_no_se": "SERAN-D, no SE",
-    "seran_d_no_attention": "SERAN-D, no attention",
-}  # fmt: skip
 SET_COLOURS = ("ours", "good", "doubt", "other")
-
-
-def name(model: str) -> str:
-    """The model as the paper prints it."""
-    return NAMES.get(model, model)
 
 
 def not_run() -> Figure:
@@ -179,7 +170,7 @@ def plot_rates(errors: pd.DataFrame) -> Figure:
 
 
 def _colour(model: str) -> str:
-    return COLOURS["ours" if model.startswith("seran") else "other"]
+    return COLOURS["ours" if SPECS[model].ours else "other"]
 
 
 def _name_points(axis: Axes, points: Mapping[str, tuple[float, float]], gap: float = 0.085) -> None:
