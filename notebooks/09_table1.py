@@ -56,8 +56,8 @@ from seran_lib.analysis import claims, grid, protocol, stats, tables, verdicts
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots import ledger
 from seran_lib.book.plots.style import save, use_book_style
-from seran_lib.train.evidence import command
 from seran_lib.train.profiles import FULL
+from seran_lib.train.settings import command, settings_of
 
 use_book_style()
 shown = tables.shown_profile(profile)
@@ -401,7 +401,7 @@ for ratios in tables.full_networks(shown).values():
 rows = grid.runs(shown)
 if len(rows):
     print(rows["run_id"].iloc[0])
-    print(command(rows.iloc[0]))
+    print(command(settings_of(rows.iloc[0])))
 
 # %% [markdown]
 # ## What we saw

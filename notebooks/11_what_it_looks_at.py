@@ -68,9 +68,9 @@ from seran_lib.explain.regions import find_regions
 from seran_lib.explain.subject import make_subject
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.device import pick_device
-from seran_lib.train.evidence import trained_network
 from seran_lib.train.run import run
 from seran_lib.train.settings import resolve
+from seran_lib.train.trained import trained_network
 
 use_book_style()
 

@@ -49,11 +49,11 @@ from seran_lib.train.dataset import Dataset, open_dataset
 from seran_lib.train.device import pick_device
 from seran_lib.train.distributed import say
 from seran_lib.train.evaluate import save_table
-from seran_lib.train.evidence import stored_weights, trained_network
 from seran_lib.train.learner import build_model
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.run import WEIGHTS, recorded
 from seran_lib.train.settings import Settings, resolve
+from seran_lib.train.trained import stored_weights, trained_network
 
 RUN_COLUMNS = ("run_id", "data_name", "model", "seed", "epochs")
 DRAWS = 4

@@ -24,10 +24,10 @@ from seran_lib.train import ledger
 from seran_lib.train.dataset import Dataset, open_dataset, seen_once
 from seran_lib.train.device import pick_device
 from seran_lib.train.evaluate import predict, save_table
-from seran_lib.train.evidence import settings_of, stored_weights, trained_network
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.recipes import RECIPES
-from seran_lib.train.settings import Settings
+from seran_lib.train.settings import Settings, resolve, settings_of
+from seran_lib.train.trained import stored_weights, trained_network
 
 
 def unknown_images(manifest: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
@@ -85,6 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _answer_all(profile: str, data: str) -> int:
+    resolve(profile, data=data)  # a wrong folder stops here
     rows = ledger.read(paths.results()).dropna(subset=["temperature"])
     rows = rows[rows["profile"] == profile]
     runs = [(row, settings_of(row, data)) for _, row in rows.iterrows()]

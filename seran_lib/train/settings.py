@@ -1,13 +1,29 @@
-"""The settings of one run: everything that decides its result, checked before it starts."""
+"""The settings of one run: everything that decides its result, checked before it starts.
+
+`resolve` makes settings of names and numbers, `choices` and `to_words` turn settings back into what one says to
+`resolve`, to a chapter or to `seran train`, and `settings_of` reads them from a row of the ledger. A row is of a run
+where it has the values of `IDENTITY` that the run's settings have and, where images matter, their fingerprint.
+"""
 
 import math
-from dataclasses import asdict, dataclass, fields
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from seran_lib import paths
 from seran_lib.nets.specs import INITS, PRETRAINED, SPECS, WIRINGS
-from seran_lib.train.profiles import PROFILES, Profile
+from seran_lib.train.profiles import PROFILES
 from seran_lib.train.recipes import RECIPES, TRANSFER
+
+# What may be chosen for a run, named as in the ledger, and what it is where nobody does. Empty and zero: the recipe's
+# own or, where that has none, the profile's.
+CHOICES = {
+    "data": "", "model": "seran_d", "recipe": "paper", "seed": 0, "epochs": 0, "init": "", "wiring": "paper", "lr": 0.0,
+    "images_per_class": 0, "out": "",
+}  # fmt: skip
+# The run_id says what differs from the profile; the numbers are there because a profile may have changed since.
+IDENTITY = ("run_id", "width", "size", "batch", "lr")
 
 
 @dataclass(frozen=True)
@@ -91,48 +107,82 @@ def resolve(
     recipe: str = "paper",
     images_per_class: int = 0,
 ) -> Settings:
+    """As `choose`, and ValueError where `data` is not a folder on this machine."""
+    settings = choose(**locals())
+    if not Path(data).is_dir():
+        raise ValueError(f"data = {data!r} is not a folder: give the folder that holds manifest.csv")
+    return settings
+
+
+def choose(profile: str = "smoke", **choices: object) -> Settings:
     """Settings of a profile; zero and empty values mean the recipe's own or, where that has none, the profile's.
 
-    The pretrained network goes with the recipes of transfer and no other; it has its own width, size and start. Raises
-    TypeError for a value of the wrong type and ValueError for an unknown name or a value out of range, before any work
-    is done.
+    `choices` are those of `CHOICES`. The pretrained network goes with the recipes of transfer and no other; it has its
+    own width, size and start. Nothing is looked up on disk. Raises TypeError for an unknown choice or a value of the
+    wrong type, and ValueError for an unknown name or a value out of range.
     """
-    given = {"profile": profile, "seed": seed, "data": data, "out": out, "epochs": epochs, "model": model}
-    given |= {"lr": lr, "recipe": recipe, "images_per_class": images_per_class}
+    if unknown := choices.keys() - CHOICES.keys():
+        raise TypeError(f"no settings are called {', '.join(sorted(unknown))}: choose from {', '.join(CHOICES)}")
+    given = {"profile": profile} | CHOICES | choices
+    _check_types(given)
+    _check_values(given)
+    chosen, own = PROFILES[profile], usual(profile, given["model"], given["recipe"])
+    epochs = 1 if given["recipe"] == "frozen" else given["epochs"] or chosen.epochs
+    own |= {"epochs": epochs, "init": given["init"] or own["init"], "lr": given["lr"] or own["lr"]}
+    return Settings(**(given | {"batch": chosen.batch, "min_images": chosen.min_images} | own))
+
+
+def _check_types(given: dict[str, object]) -> None:
     for name, value in given.items():
-        expected = {"seed": int, "epochs": int, "images_per_class": int, "lr": float}.get(name, str)
+        expected = type(CHOICES.get(name, ""))
         if type(value) is not expected:
             raise TypeError(f"{name} = {value!r} is {type(value).__name__}, expected {expected.__name__}")
+
+
+def _check_values(given: dict[str, object]) -> None:
+    profile, model, recipe = given["profile"], given["model"], given["recipe"]
     starts = ("pretrained",) if model in PRETRAINED else INITS
-    for name, value, choices in (
-        ("profile", profile, PROFILES),
-        ("model", model, SPECS),
-        ("wiring", wiring, WIRINGS),
-        ("recipe", recipe, RECIPES),
-        ("init", init or starts[0], starts),
-    ):
-        if value not in choices:
-            raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")
-    for name in ("seed", "epochs", "images_per_class", "lr"):
-        if not 0 <= given[name] < math.inf:
-            raise ValueError(f"{name} = {given[name]} must not be negative or infinite")
+    known = {"profile": PROFILES, "model": SPECS, "wiring": WIRINGS, "recipe": RECIPES}
+    for name, names in (known | {"init": ("", *starts)}).items():
+        if given[name] not in names:
+            raise ValueError(f"unknown {name} {given[name]!r}: choose one of {', '.join(filter(None, names))}")
+    for name, value in given.items():
+        if type(value) is not str and not 0 <= value < math.inf:
+            raise ValueError(f"{name} = {value} must not be negative or infinite")
     if (model in PRETRAINED) != (recipe in TRANSFER):
         raise ValueError(
             f"recipe {recipe!r} is not for {model}: {' and '.join(TRANSFER)} are for pretrained weights, "
             f"{' and '.join(PRETRAINED)}, the others for random ones"
         )
-    if recipe == "frozen" and (epochs > 1 or lr):
+    if recipe == "frozen" and (given["epochs"] > 1 or given["lr"]):
         raise ValueError("recipe 'frozen' looks at each image once: it has no epochs and no learning rate to choose")
-    if not data:
+    if not given["data"]:
         raise ValueError(
             f"profile {profile!r} needs photographs: name a folder that holds manifest.csv (--data, DATA=)"
         )
-    if not Path(data).is_dir():
-        raise ValueError(f"data = {data!r} is not a folder: give the folder that holds manifest.csv")
-    chosen = PROFILES[profile]
-    names = {field.name for field in fields(Settings)} & {field.name for field in fields(Profile)}
-    settings = {name: getattr(chosen, name) for name in names}
-    own = usual(profile, model, recipe)
-    own |= {"epochs": 1 if recipe == "frozen" else epochs or chosen.epochs, "wiring": wiring}
-    own |= {"init": init or own["init"], "lr": lr or own["lr"]}
-    return Settings(**(settings | given | own))
+
+
+def choices(settings: Settings) -> dict[str, object]:
+    """What to give to `resolve` for these settings, without what the profile and the recipe say anyhow."""
+    standard = CHOICES | usual(settings.profile, settings.model, settings.recipe)
+    said = {name: getattr(settings, name) for name in CHOICES}
+    said = {name: value for name, value in said.items() if name in ("model", "seed") or value != standard[name]}
+    return {"profile": settings.profile} | said
+
+
+def to_words(settings: Settings) -> list[str]:
+    """The options of `seran train` for these settings."""
+    pairs = choices(settings).items()
+    return [word for name, value in pairs for word in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def settings_of(row: Mapping[str, object], data: str = "") -> Settings:
+    """The settings of a run from its row in the ledger, with its images in the folder `data`, or else in one of the
+    name that the row has, which need not be on this machine."""
+    chosen = {name: type(usual)(row[name]) for name, usual in CHOICES.items() if name not in ("data", "out")}
+    return choose(row["profile"], data=data or row["data"], **chosen)
+
+
+def command(settings: Settings) -> str:
+    """The shell command that does this run."""
+    return shlex.join(["python", "-m", "seran_lib.commands.train", "train", *to_words(settings)])

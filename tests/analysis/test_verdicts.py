@@ -1,7 +1,6 @@
 """From runs of known truth to verdicts, tables and figures; and what is said where runs are missing."""
 
 import re
-import shlex
 import shutil
 
 import numpy as np
@@ -16,11 +15,9 @@ from seran_lib.analysis.protocol import CONTRASTS, CURVES, STUDIES, Contrast
 from seran_lib.book import readme
 from seran_lib.book.plots import ledger as report_figures
 from seran_lib.book.plots import style
-from seran_lib.commands import train as command_line
-from seran_lib.train import evaluate, evidence, ledger
-from seran_lib.train import run as experiment
+from seran_lib.train import evaluate, ledger
 from seran_lib.train.profiles import PROFILES
-from seran_lib.train.settings import resolve
+from seran_lib.train.settings import command, resolve, settings_of
 
 RATES = {
     "resnet101": 0.40, "resnet152": 0.42, "attention92": 0.28, "se_resnet101": 0.26, "senet154": 0.20, "seran": 0.21,
@@ -418,40 +415,23 @@ def test_the_protocol_names_models_and_claims_that_exist(tmp_path):
         next(STUDIES["best_step"].runs("laptop", str(folder)))
 
 
-def test_a_row_leads_back_to_its_settings_and_its_command(whole, tmp_path):
-    folder = tmp_path / "heliconius"
-    folder.mkdir()
+def test_a_row_leads_back_to_its_settings_and_its_command(whole):
     for row in rows_of(study="rates").to_dict("records"):
         row = pd.Series(row)
-        assert evidence.settings_of(row, str(folder)).lr == row["lr"]
-        assert ("--lr" in evidence.command(row)) == (row["lr"] != PROFILES["laptop"].lr)
+        assert settings_of(row).lr == row["lr"]
+        assert ("--lr" in command(settings_of(row))) == (row["lr"] != PROFILES["laptop"].lr)
     port = rows_of(study="wiring").iloc[0]
-    assert "--wiring port" in evidence.command(port) and evidence.settings_of(port, str(folder)).wiring == "port"
-    page = evidence.page(pd.read_csv(whole / "ledger.csv"))
+    assert "--wiring port" in command(settings_of(port)) and settings_of(port).wiring == "port"
+    page = readme.runs_page(pd.read_csv(whole / "ledger.csv"))
     assert page.count("\n| `") == len(pd.read_csv(whole / "ledger.csv"))
     assert "[predictions](predictions/heliconius-laptop-seran_d-e8-s0.csv.gz)" in page
-
-
-def test_the_command_of_every_run_in_the_ledger_leads_to_that_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    parser, rows = command_line._parser(), ledger.read(paths.results())
-    for data in rows["data"].unique():
-        (tmp_path / data).mkdir()
-    for _, row in rows.iterrows():
-        words = shlex.split(evidence.command(row))
-        assert words[:3] == ["python", "-m", "seran_lib.commands.train"]
-        options = vars(parser.parse_args(words[3:]))
-        chosen = {name: value for name, value in options.items() if name in resolve.__annotations__}
-        settings = resolve(**chosen)
-        assert settings.run_id == row["run_id"]
-        assert len(experiment.recorded(settings)) == 1, f"{settings.run_id} would be trained again"
 
 
 def test_rows_from_outside_a_git_clone_are_listed_too(tmp_path):
     add_runs(tmp_path, {"seran_d": 0.2}, n=100)
     rows = pd.read_csv(tmp_path / "ledger.csv").assign(git_commit="", dirty="")
     rows.to_csv(tmp_path / "ledger.csv", index=False)
-    page = evidence.page(ledger.read(tmp_path))
+    page = readme.runs_page(ledger.read(tmp_path))
     assert page.count("| not in git |") == len(rows)
 
 

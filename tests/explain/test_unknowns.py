@@ -11,9 +11,10 @@ from seran_lib import paths
 from seran_lib.data.manifest import read_manifest
 from seran_lib.errors import DataError
 from seran_lib.explain import unknowns
-from seran_lib.train import evidence, ledger, run
+from seran_lib.train import ledger, run
 from seran_lib.train.dataset import open_dataset
-from seran_lib.train.settings import resolve
+from seran_lib.train.settings import resolve, settings_of
+from seran_lib.train.trained import trained_network
 
 
 def test_unknown_images_have_another_label_or_none_and_no_conflict():
@@ -66,7 +67,7 @@ def test_without_weights_it_says_how_to_get_them(trained):
     settings, _ = trained
     (settings.folder / run.WEIGHTS).unlink()
     with pytest.raises(DataError, match=r"not on this machine[\s\S]*Train the run again"):
-        evidence.trained_network(settings, open_dataset(settings), unknowns.pick_device())
+        trained_network(settings, open_dataset(settings), unknowns.pick_device())
 
 
 def test_the_command_refuses_a_folder_where_everything_is_known(trained, capsys):
@@ -101,4 +102,4 @@ def test_the_command_answers_once_for_what_has_no_label(settings, tmp_path, caps
 
 def test_other_settings_are_another_run(trained):
     settings, row = trained
-    assert evidence.settings_of(pd.Series(row), settings.data) == dataclasses.replace(settings, batch=16)
+    assert settings_of(pd.Series(row), settings.data) == dataclasses.replace(settings, batch=16)

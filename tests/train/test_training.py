@@ -21,12 +21,13 @@ from torch import nn
 from seran_lib import paths
 from seran_lib.data.loaders import PackedLoader
 from seran_lib.nets.recompute import recomputes
-from seran_lib.train import checkpoint, evaluate, evidence, ledger, run
+from seran_lib.train import checkpoint, evaluate, ledger, run
 from seran_lib.train import learner as train
 from seran_lib.train.callbacks import step as callbacks
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.memory import Fit
 from seran_lib.train.settings import resolve
+from seran_lib.train.trained import trained_network
 
 CPU = torch.device("cpu")
 
@@ -201,7 +202,7 @@ def test_a_run_whose_row_was_deleted_is_recorded_again_from_its_checkpoint(train
 def test_the_temperature_is_fitted_on_validation_images(trained):
     settings, row = trained
     dataset = open_dataset(settings)
-    network, fitted = evidence.trained_network(settings, dataset, CPU), {}
+    network, fitted = trained_network(settings, dataset, CPU), {}
     for part, loader in zip(("valid", "test"), dataset.loaders(settings, CPU)[1:], strict=True):
         scores = evaluate.predict(network, loader)
         fitted[part] = evaluate.fit_temperature(scores, dataset.targets[dataset.parts == part])
