@@ -59,14 +59,14 @@ test-browser: $(READY)  ## the review board in JupyterLab, driven in a real brow
 bench: $(READY)  ## speed as ratios, with a figure; run nothing else meanwhile (some 20 minutes); on a GPU: benchmarks/gpu.py
 	for script in train_step precision compiled rivals inference data_path memory growth fetch figure; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; done
-	$(BIN)/python -m seran_lib.book.readme
+	$(BIN)/python -m seran_lib table
 
 table: $(READY)  ## rebuild from the ledger: the README's tables, results/README.md, figures of chapters 09 and 10
-	$(BIN)/python -m seran_lib.book.readme $(if $(filter-out smoke,$(PROFILE)),--profile $(PROFILE))
+	$(BIN)/python -m seran_lib table $(if $(filter-out smoke,$(PROFILE)),--profile $(PROFILE))
 
 figures: $(READY)  ## execute the chapters as committed, redraw figures/, then rebuild the tables
-	$(BIN)/python -m seran_lib.book.render
-	$(BIN)/python -m seran_lib.book.readme
+	$(BIN)/python -m seran_lib pair
+	$(BIN)/python -m seran_lib table
 
 lab: $(READY)  ## open the book in JupyterLab
 	$(BIN)/jupyter lab notebooks

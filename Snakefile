@@ -70,8 +70,8 @@ RESULTS = TRAININGS[0].results
 CHAPTERS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
 BOOK = paths.runs() / "book" / TRAININGS[0].run_id  # named like the first training: other settings execute the chapters anew
 PYTHON = shlex.quote(sys.executable)
-RUN = f"{PYTHON} -m seran_lib.book.execute"
-PARCELS = f"{PYTHON} -m seran_lib.train.parcel"
+RUN = f"{PYTHON} -m seran_lib notebook"
+PARCELS = f"{PYTHON} -m seran_lib parcel"
 CORES = 1024  # more than there are: Snakemake cuts it down to the machine's, and clusters/ names its own number
 GPU = PROFILES[PROFILE].width == 1  # the full networks; the narrow ones are made for CPUs
 STORED = workflow.storage_settings.default_storage_provider is not None  # a bucket, and no shared file system
@@ -87,7 +87,7 @@ for run_id in OUTDATED:  # predictions without such a row in the ledger are olde
 
 
 def arguments(settings):
-    """The command-line arguments that make lab.run do this training."""
+    """The command-line arguments that make `seran notebook` do this training."""
     words = ["--profile", settings.profile, "--seed", str(settings.seed), "--epochs", str(settings.epochs)]
     words += ["--data", shlex.quote(DATA)] if DATA else []
     return " ".join(words)
@@ -124,7 +124,7 @@ rule book:
         FINISHED,
         [local(BOOK / f"{chapter}.done") for chapter in CHAPTERS],
     shell:
-        f"{PYTHON} -m seran_lib.book.readme"
+        f"{PYTHON} -m seran_lib table"
 
 
 rule trainings:

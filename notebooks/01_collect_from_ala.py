@@ -454,7 +454,7 @@ opened.close()
 #
 # ## Exercise
 #
-# Collect the butterflies of Tasmania: `python -m seran_lib.data plan data/tasmania --taxon Papilionoidea --region
+# Collect the butterflies of Tasmania: `seran data plan data/tasmania --taxon Papilionoidea --region
 # Tasmania --species 30`. Read the plan before you fetch: how many pictures may you show in a lecture?
 
 # %%

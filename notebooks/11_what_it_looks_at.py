@@ -174,7 +174,7 @@ show_source(localise.overlap)
 # picture, and plain *darkness*. The same is kept for the runs on photographs in `results/looks`, one file a run, made
 # by
 #
-# `python -m seran_lib.explain.measure --profile laptop --data path/to/heliconius --model seran_d --seed 0`
+# `seran look --profile laptop --data path/to/heliconius --model seran_d --seed 0`
 
 # %%
 own = look(settings, dataset)

@@ -103,7 +103,7 @@ steps = {name: {"adds": step.adds, "because": step.because, "from": step.source}
 show_table(pd.DataFrame.from_dict(steps, orient="index").rename_axis("recipe"))
 
 # %% [markdown]
-# A recipe is a setting of a run like the others: `python -m seran_lib.lab train --model resnet101 --recipe average`, or
+# A recipe is a setting of a run like the others: `seran train --model resnet101 --recipe average`, or
 # chapter 08 with `recipe = "average"`. A run by any of them resumes, and is recorded, as chapter 08 tells.
 #
 # ### Step 1: start at zero

@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 FIGURES = ROOT / "figures"
 BENCHMARKS = ROOT / "benchmarks" / "results.csv"
+NO_CLONE = (
+    "this needs the book itself: clone its repository, run `make book` there once, and give the command in that folder"
+)
 ALA = "ala"  # said instead of a folder: what chapters 01 and 02 collect from the live atlas
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from matplotlib import ft2font
 
-from seran_lib import paths
+from seran_lib import cli, paths
 from seran_lib.book import readme
 from seran_lib.book.environment import check_environment, requirements
 from seran_lib.book.notebook import CHAPTERS
@@ -60,7 +60,7 @@ def test_citation_has_the_version_and_the_paper():
 
 
 def test_readme_and_paper_csv_are_what_ledger_and_paper_say(capsys):
-    assert readme.main(["--check"]) == 0, capsys.readouterr().err
+    assert cli.main(["table", "--check"]) == 0, capsys.readouterr().err
 
 
 @pytest.fixture
@@ -80,11 +80,11 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_make_table_writes_what_is_stale_and_then_nothing(elsewhere, capsys):
-    assert readme.main([]) == 0
+    assert cli.main(["table"]) == 0
     written = ["README.md", "results/paper.csv", "results/README.md", "figures/fig10_losses.svg"]
     assert capsys.readouterr().out.splitlines() == [f"wrote {name}" for name in [*written, "figures/fig10_species.svg"]]
     assert "Profile `laptop`, of today." in (elsewhere / "README.md").read_text(encoding="utf-8")
-    assert readme.main([]) == 0
+    assert cli.main(["table"]) == 0
     assert capsys.readouterr().out == ""
 
 

@@ -1,4 +1,4 @@
-"""Run notebooks headlessly: `python -m seran_lib.book.execute 08_train_one --profile laptop -p model=seran_d`.
+"""Run notebooks headlessly (`seran notebook`).
 
 papermill warns about an unknown parameter and goes on with the defaults, takes any type, and can report a notebook
 whose kernel died as completed. So names and types are checked here before anything starts, and afterwards the last
@@ -7,16 +7,14 @@ again: the notebook starts at its top, and training at its last checkpoint. Inte
 state is saved on the way out, so that Ctrl-C, SIGTERM, SIGKILL and a power cut all take the same way back.
 """
 
-import argparse
 import contextlib
 import importlib.metadata
-import inspect
-import logging
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -27,30 +25,28 @@ from filelock import FileLock, Timeout
 from papermill.exceptions import PapermillExecutionError
 
 from seran_lib import paths
-from seran_lib.errors import CheckpointError
 from seran_lib.files import NO_ROOM, write_json
-from seran_lib.paths import ALA, NOTEBOOKS
+from seran_lib.paths import NO_CLONE, NOTEBOOKS, in_clone
 from seran_lib.train import ledger
 from seran_lib.train.device import device_name, pick_device
-from seran_lib.train.settings import resolve
 
 GRACE = 10.0  # seconds in which a run that was killed a moment ago lets go of its folder
 SNAKEMAKE = "SERAN_SNAKEMAKE"  # in the environment: the process number of the Snakemake that runs this, see Snakefile
 
 
 class RunError(RuntimeError):
-    """A notebook that can not start, failed, or did not reach its end; the message is for the user."""
+    """A notebook that failed or did not reach its end; the message is for the user."""
 
 
 def find_notebook(name: str) -> Path:
-    """The notebook of that name or path; of a `.py` the notebook beside it. Raises RunError listing the book's own."""
+    """The notebook of that name or path; of a `.py` the one beside it. Raises ValueError listing the book's own."""
     path = Path(name)
     if path.suffix in ("", ".py", ".ipynb"):
         for candidate in (NOTEBOOKS / f"{name}.ipynb", path.parent / f"{path.stem}.ipynb"):
             if candidate.is_file():
                 return candidate.resolve()
     known = ", ".join(path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
-    raise RunError(f"no notebook {name!r}: the book has {known}")
+    raise ValueError(f"no notebook {name!r}: {f'the book has {known}' if in_clone() else NO_CLONE}")
 
 
 def truth(text: str) -> bool:
@@ -67,21 +63,21 @@ TYPES = {"str": str, "int": int, "float": float, "bool": truth}
 def check_parameters(notebook: Path, given: dict[str, str]) -> dict[str, object]:
     """The given `name=value` texts as the types that the notebook's parameters cell declares.
 
-    Raises RunError for a file that is no notebook, an unknown name, or a text that is not of the type.
+    Raises ValueError for a file that is no notebook, an unknown name, or a text that is not of the type.
     """
     try:
         declared = papermill.inspect_notebook(str(notebook))
     except Exception as error:  # a foreign file makes nbformat raise almost anything
-        raise RunError(f"{notebook} can not be read as a notebook: {error}") from error
+        raise ValueError(f"{notebook} cannot be read as a notebook: {error}") from error
     checked: dict[str, object] = {}
     for name, text in given.items():
         if name not in declared:
-            raise RunError(f"{notebook.stem} has no parameter {name!r}: it has {', '.join(declared)}")
+            raise ValueError(f"{notebook.stem} has no parameter {name!r}: it has {', '.join(declared)}")
         kind = declared[name]["inferred_type_name"]
         try:
             checked[name] = TYPES.get(kind, str)(text)
         except ValueError as error:
-            raise RunError(f"{notebook.stem}: {name} = {text!r} is not of type {kind}") from error
+            raise ValueError(f"{notebook.stem}: {name} = {text!r} is not of type {kind}") from error
     return checked
 
 
@@ -167,19 +163,26 @@ def stop(reason: str, code: int) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
     psutil.wait_procs(family, timeout=GRACE / 2)  # a kernel that is still there would still hold its run's folder
-    os.write(sys.stderr.fileno(), f"run: {reason}. Give the same command again to resume\n".encode())
+    os.write(sys.stderr.fileno(), f"seran notebook: {reason}. Give the same command again to resume\n".encode())
     os._exit(code)
 
 
-def stop_on_signals() -> None:
-    """From now on Ctrl-C and SIGTERM end the kernel too, with the exit codes of a shell, 130 and 143."""
+@contextlib.contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Meanwhile Ctrl-C and SIGTERM end the kernel too, with the exit codes of a shell, 130 and 143."""
 
     def told(number: int, frame: FrameType | None) -> None:
         stop(f"stopped by {signal.Signals(number).name}", 128 + number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and a shell's background jobs ignore Ctrl-C
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup and a shell's background jobs ignore Ctrl-C
             signal.signal(number, told)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def stop_without(snakemake: int) -> None:
@@ -197,64 +200,3 @@ def stop_without(snakemake: int) -> None:
             time.sleep(1)
 
     threading.Thread(target=watch, name="watch Snakemake", daemon=True).start()
-
-
-def parse(arguments: list[str] | None = None) -> tuple[list[Path], list[dict[str, object]]]:
-    """Notebooks and their checked parameters from the command line. Raises RunError before anything has run."""
-    parser = argparse.ArgumentParser(
-        prog="python -m seran_lib.book.execute", description="Run notebooks of the book headlessly.", allow_abbrev=False
-    )
-    parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help="a name such as 08_train_one, or a path")
-    parser.add_argument("--profile", default="smoke", help="smoke (default), laptop, colab or paper")
-    parser.add_argument("--seed", default="0", help="one seed per run (default 0)")
-    parser.add_argument("--data", default="", help="folder with manifest.csv, or ala; drawn insects without it")
-    parser.add_argument("--out", default="", help="folder for checkpoints; one of the run's own below runs/ without it")
-    parser.add_argument("--epochs", default="0", help="the profile's number without it")
-    parser.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a further parameter; repeatable")
-    options = parser.parse_args(arguments)
-    given = {name: getattr(options, name) for name in ("profile", "seed", "data", "out", "epochs")}
-    for pair in options.p:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise RunError(f"-p {pair!r}: write NAME=VALUE")
-        given[name] = value
-    for name in ("data", "out"):  # a kernel works in the notebooks' folder, where a relative path means another place
-        if given[name] and not (name == "data" and given[name] == ALA):
-            given[name] = str(Path(given[name]).resolve())
-    notebooks = [find_notebook(name) for name in options.notebooks]
-    parameters = [check_parameters(notebook, given) for notebook in notebooks]
-    settings = inspect.signature(resolve).parameters
-    for checked in parameters:
-        try:
-            chosen = {name: value for name, value in checked.items() if name in settings}
-            if chosen.get("data", "") in (ALA, "" if chosen.get("profile", "smoke") == "smoke" else ALA):
-                chosen["data"] = "."  # the chapter asks where the word leads
-            resolve(**chosen)
-        except (TypeError, ValueError) as error:
-            raise RunError(str(error)) from error
-    return notebooks, parameters
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run all notebooks named; one that fails does not stop the others. Returns the exit code."""
-    try:
-        notebooks, parameters = parse(arguments)
-    except RunError as error:
-        print(f"run: {error}", file=sys.stderr)
-        return 2
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    failed = 0
-    for notebook, checked in zip(notebooks, parameters, strict=True):
-        try:
-            print(f"finished {execute(notebook, checked)}", flush=True)
-        except (RunError, CheckpointError, OSError) as error:
-            print(f"run: {error}", file=sys.stderr, flush=True)
-            failed += 1
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    stop_on_signals()
-    if os.environ.get(SNAKEMAKE):
-        stop_without(int(os.environ[SNAKEMAKE]))
-    sys.exit(main())

@@ -1,12 +1,10 @@
-"""All that is generated from the ledger: `python -m seran_lib.book.readme` (`--check` only compares).
+"""All that is generated from the ledger: `seran table` (`--check` only compares).
 
 These are the generated parts of the README, `results/README.md`, `results/paper.csv` and the figures of chapters 09 and
 10. Every number comes from the ledger or from `paper.py`; a run nobody did is "not run".
 """
 
-import argparse
 import re
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -18,8 +16,6 @@ from seran_lib.analysis import tables as report
 from seran_lib.analysis.protocol import BOTH
 from seran_lib.book.plots import ledger as report_figures
 from seran_lib.book.plots import style
-from seran_lib.errors import DataError
-from seran_lib.files import replacing
 from seran_lib.nets import list_models
 from seran_lib.paper import facts
 from seran_lib.paths import BENCHMARKS, FIGURES, ROOT
@@ -251,36 +247,3 @@ def drawings(profile: str) -> dict[Path, str]:
         drawn[FIGURES / f"{name}.svg"] = style.svg(figure)
         plt.close(figure)
     return drawn
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write what changed, or with `--check` only say so of texts; returns 1 where a check found something stale, or
-    where the ledger or a file that it names is bad."""
-    parser = argparse.ArgumentParser(prog="python -m seran_lib.book.readme", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, fail where a file is not up to date")
-    shown = [name for name in PROFILES if name != "smoke"]  # which leaves no results
-    parser.add_argument("--profile", choices=shown, help="whose runs are shown (those of the README as it is)")
-    options = parser.parse_args(arguments)
-    check, profile = options.check, options.profile or shown_now()
-    stale = 0
-    try:
-        written = outputs(profile) | ({} if check else drawings(profile))
-    except (DataError, ValueError, OSError) as error:
-        print(f"table: {error}", file=sys.stderr)
-        return 1
-    for path, content in written.items():
-        if path.exists() and path.read_text(encoding="utf-8") == content:
-            continue
-        stale += 1
-        name = path.relative_to(ROOT).as_posix()
-        if check:
-            print(f"{name} is not what the ledger says: run make table", file=sys.stderr)
-        else:
-            with replacing(path) as stream:
-                stream.write(content.encode())
-            print(f"wrote {name}")
-    return int(check and stale > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

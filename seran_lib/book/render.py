@@ -1,4 +1,4 @@
-"""Makes the notebooks from their scripts: `python -m seran_lib.book.render [notebooks/NN_slug.py ...]`, or all of them.
+"""Makes the notebooks from their scripts (`seran pair`).
 
 `NN_slug.py` (py:percent) is the source. `NN_slug.ipynb` is made from it, executed in the notebooks folder with the
 parameters as written, and stored without anything that changes by itself: no times, no widget state, no version of
@@ -6,25 +6,21 @@ Python. The figures that a chapter draws are copied to `figures/`. Running it tw
 changed. A notebook that fails is not written, nor are its figures.
 """
 
-import argparse
 import base64
 import hashlib
 import io
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 from PIL import Image
 
-from seran_lib.errors import CheckpointError
 from seran_lib.files import replacing
-from seran_lib.paths import FIGURES, NOTEBOOKS
+from seran_lib.paths import FIGURES
 
 CELL_TIMEOUT = 600  # seconds; far above the smoke profile's 60 s a notebook, so that only a hang meets it
 
@@ -119,24 +115,3 @@ def pair(script: Path) -> list[Path]:
         with replacing(path) as stream:
             stream.write(wanted[path])
     return changed
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m seran_lib.book.render", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "notebooks", nargs="*", type=Path, help="scripts or notebooks; all of notebooks/ when none is named"
-    )
-    scripts = [path.with_suffix(".py") for path in parser.parse_args(arguments).notebooks]
-    failed = 0
-    for script in scripts or sorted(NOTEBOOKS.glob("[0-9]*.py")):
-        try:
-            changed = ", ".join(path.name for path in pair(script.resolve()))
-            print(f"{script.stem}: {f'wrote {changed}' if changed else 'unchanged'}", flush=True)
-        except (CellExecutionError, DeadKernelError, CheckpointError, ValueError, OSError) as error:
-            print(f"{script.stem}: not written\n{error}", file=sys.stderr)
-            failed += 1
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

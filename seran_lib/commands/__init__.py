@@ -1,1 +1,1 @@
-"""What each command of `seran` does; its words are in `cli.py`."""
+"""What each command of `seran` does; their words are in `words`, the door is `cli`."""

@@ -1,8 +1,6 @@
-"""What a trained network looks at, measured on the test images of its run: `python -m seran_lib.explain.measure ...`.
+"""What a trained network looks at, measured on the test images of its run (`seran look`).
 
-python -m seran_lib.explain.measure --profile laptop --data path/to/heliconius --model seran_d --seed 0 --epochs 8
-
-Loads the weights of a finished run and writes `results/looks/<run id>.csv`, a row a measurement: which run, `kind`,
+With the weights of a finished run it makes `results/looks/<run id>.csv`, a row a measurement: which run, `kind`,
 `subject`, `variant`, `measure`, `value` with its 95 % interval over the images (`low`, `high`), and their number.
 
 =========  ====================================================================================================
@@ -22,8 +20,6 @@ seen training images but which were never trained. Masks of random weights show 
 do; whether training points them to the insect is the difference. Shares are from 0 to 1.
 """
 
-import argparse
-import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -36,23 +32,19 @@ from torch.optim.swa_utils import update_bn
 
 from seran_lib import paths
 from seran_lib.analysis.stats import wilson
-from seran_lib.errors import CheckpointError, DataError
+from seran_lib.errors import CheckpointError
 from seran_lib.explain import maps
 from seran_lib.explain.errors import error_rows, sheet_rows
 from seran_lib.explain.places import baseline_rows, place_rows, road_rows
 from seran_lib.explain.regions import Regions, find_regions
 from seran_lib.explain.subject import COLUMNS, Row, Subject, make_subject, measured, row
 from seran_lib.nets.attention import MaskBranch
-from seran_lib.nets.specs import PRETRAINED
 from seran_lib.train import ledger
-from seran_lib.train.dataset import Dataset, open_dataset
+from seran_lib.train.dataset import Dataset
 from seran_lib.train.device import pick_device
-from seran_lib.train.distributed import say
-from seran_lib.train.evaluate import save_table
 from seran_lib.train.learner import build_model
-from seran_lib.train.profiles import PROFILES
 from seran_lib.train.run import WEIGHTS, recorded
-from seran_lib.train.settings import Settings, resolve
+from seran_lib.train.settings import Settings
 from seran_lib.train.trained import stored_weights, trained_network
 
 RUN_COLUMNS = ("run_id", "data_name", "model", "seed", "epochs")
@@ -143,37 +135,3 @@ def between(gates: np.ndarray, targets: np.ndarray) -> float:
     centred = gates - gates.mean(0)
     means = np.stack([centred[place == k].mean(0) for k in range(len(kinds))])
     return float((counts[:, None] * means**2).sum() / (centred**2).sum())
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Look at one finished run. Returns 0, or with a message 2 where the question was wrong and 1 where it failed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m seran_lib.explain.measure", description=__doc__.splitlines()[0], allow_abbrev=False
-    )
-    parser.add_argument("--profile", choices=PROFILES, default="smoke", help="(smoke)")
-    for name, kind in resolve.__annotations__.items():
-        if name not in ("profile", "return"):
-            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=resolve.__kwdefaults__[name])
-    from seran_lib import sources  # of the command alone
-
-    try:
-        options = parser.parse_args(arguments)
-        options.data = sources.folder(options.data, options.profile)
-        settings = resolve(**vars(options))
-        if settings.model in PRETRAINED:
-            raise ValueError(f"{settings.model} has other stages than the book's networks: choose one of those")
-        dataset = open_dataset(settings)
-        check_weights(settings, dataset)  # what is kept under the run's name must be of its row
-        save_table(look_path(settings), look(settings, dataset))
-    except (DataError, CheckpointError, OSError) as error:
-        print(f"look: {error}", file=sys.stderr)
-        return 1
-    except ValueError as error:
-        print(f"look: {error}", file=sys.stderr)
-        return 2
-    say(f"written: {look_path(settings).name}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

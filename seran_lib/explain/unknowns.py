@@ -1,14 +1,10 @@
-"""How sure is a network of pictures that show none of its classes? `python -m seran_lib.explain.unknowns --data FOLDER`
+"""How sure is a network of pictures that show none of its classes? (`seran unknowns`)
 
 A folder can hold images that a run leaves out because their species is none of its classes: crosses and rare forms in
 heliconius. They are what a classifier in the field meets every day. For every run of a profile whose weights, those of
 the ledger, are on this machine its answers to them are written to `results/unknowns/`, and chapter 10 compares them
 with the answers to test images.
 """
-
-import argparse
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,13 +14,12 @@ from sklearn.metrics import roc_auc_score
 from seran_lib import paths
 from seran_lib.data.manifest import read_manifest
 from seran_lib.data.pack import pack
-from seran_lib.errors import CheckpointError, DataError
+from seran_lib.errors import DataError
 from seran_lib.progress import progress_bar
 from seran_lib.train import ledger
 from seran_lib.train.dataset import Dataset, open_dataset, seen_once
 from seran_lib.train.device import pick_device
 from seran_lib.train.evaluate import predict, save_table
-from seran_lib.train.profiles import PROFILES
 from seran_lib.train.recipes import RECIPES
 from seran_lib.train.settings import Settings, resolve, settings_of
 from seran_lib.train.trained import stored_weights, trained_network
@@ -63,28 +58,10 @@ def separation(known: pd.DataFrame, unknown: pd.DataFrame) -> float:
     return float(roc_auc_score(np.repeat([1, 0], [len(known), len(unknown)]), probabilities))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Answer for every run of a data set whose own weights, not a repetition's, are here and that has no answers yet;
-    returns 1 where a folder is bad or the disk is full."""
-    parser = argparse.ArgumentParser(
-        prog="python -m seran_lib.explain.unknowns", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--profile", choices=PROFILES, default="laptop", help="(laptop)")
-    parser.add_argument("--data", required=True, help="folder with manifest.csv")
-    options = parser.parse_args(arguments)
-    try:
-        written = _answer_all(options.profile, options.data)
-    except (DataError, CheckpointError, ValueError, OSError) as error:
-        print(f"unknowns: {error}", file=sys.stderr)
-        return 1
-    print(f"{written} runs answered; see results/unknowns/")
-    if not written:
-        name = Path(options.data).name
-        print(f"of no other run of {name} are the ledger's own weights, not a repetition's, below runs/")
-    return 0
-
-
-def _answer_all(profile: str, data: str) -> int:
+def answer_all(profile: str, data: str) -> int:
+    """Keep the answers of every run of a data set whose own weights, not a repetition's, are on this machine and that
+    has no answers yet; returns how many there were. Raises DataError for a folder without unknown images, or with
+    other images than a run saw."""
     resolve(profile, data=data)  # a wrong folder stops here
     rows = ledger.read(paths.results()).dropna(subset=["temperature"])
     rows = rows[rows["profile"] == profile]
@@ -106,7 +83,3 @@ def _answer_all(profile: str, data: str) -> int:
         answers = answer(settings, dataset, images, row["temperature"])
         save_table(ledger.file_of(paths.results(), "unknowns", settings.run_id), answers)
     return len(runs)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""One training in several processes, one a GPU: `torchrun --nproc-per-node N -m seran_lib.commands.train train ...`.
+"""One training in several processes, one a GPU: `torchrun --nproc-per-node N -m seran_lib train ...`.
 
 fastai's distributed trainer over accelerate averages the gradients; every process takes its share of each batch, so
 the effective batch, the order of the images and the schedule are those of one process. Without torchrun there is one

@@ -1,13 +1,7 @@
-"""A finished run as one file, to bring it home from a machine that shares no disk: ledger row, curve, predictions.
+"""A finished run as one file, to bring it home from a machine that shares no disk: ledger row, curve, predictions."""
 
-python -m seran_lib.train.parcel pack results RUN_ID FILE
-python -m seran_lib.train.parcel unpack results FILE
-"""
-
-import argparse
 import csv
 import json
-import sys
 import zipfile
 from pathlib import Path
 
@@ -64,32 +58,3 @@ def unpack(results: Path, file: Path) -> None:
             content = archive.read(name)
             with replacing(path) as stream:
                 stream.write(content)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Pack or unpack; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m seran_lib.train.parcel", description="Bring finished runs home.")
-    actions = parser.add_subparsers(dest="action", required=True)
-    for name in ("pack", "unpack"):
-        action = actions.add_parser(name)
-        action.add_argument("results", type=Path, help="folder of the ledger")
-        if name == "pack":
-            action.add_argument("run_id")
-        action.add_argument("file", type=Path)
-    options = parser.parse_args(arguments)
-    try:
-        if options.action == "pack":
-            pack(options.results, options.run_id, options.file)
-        else:
-            unpack(options.results, options.file)
-    except (zipfile.BadZipFile, KeyError) as error:
-        print(f"parcel: {options.file} is no parcel of a run: {error}", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"parcel: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -185,4 +185,4 @@ def settings_of(row: Mapping[str, object], data: str = "") -> Settings:
 
 def command(settings: Settings) -> str:
     """The shell command that does this run."""
-    return shlex.join(["python", "-m", "seran_lib.commands.train", "train", *to_words(settings)])
+    return shlex.join(["seran", "train", *to_words(settings)])

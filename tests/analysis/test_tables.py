@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from simulated import add_runs
 
+from seran_lib import cli
 from seran_lib.analysis import tables, verdicts
 from seran_lib.book import readme
 from seran_lib.book.plots import results as result_plots
@@ -97,8 +98,8 @@ def test_a_run_without_its_predictions_is_named_and_nothing_is_written(three_see
     monkeypatch.setattr(readme, "README", results / "README.md")
     shutil.copy(ROOT / "README.md", results)
     before = readme.README.read_bytes()
-    assert readme.main(["--profile", "laptop"]) == 1
-    assert capsys.readouterr().err.startswith(f"table: {missing} is missing")
+    assert cli.main(["table", "--profile", "laptop"]) == 1
+    assert capsys.readouterr().err.startswith(f"seran table: {missing} is missing")
     assert readme.README.read_bytes() == before
 
 

@@ -20,9 +20,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from seran_lib import sources
+from seran_lib import cli, sources
 from seran_lib.analysis.protocol import STUDIES
 from seran_lib.book import execute
+from seran_lib.commands.notebook import prepare
+from seran_lib.commands.words import parser
 from seran_lib.data.split import fingerprint
 from seran_lib.paths import NOTEBOOKS, ROOT
 from seran_lib.train import ledger
@@ -157,13 +159,16 @@ def test_a_second_run_is_refused_and_a_signal_ends_the_first(notebook, tmp_path,
     processes = {number: lab_run(path, runs=tmp_path) for number, path in sleepers.items()}
     for number, process in processes.items():
         kernel = until_at_work(process)
-        assert execute.main([str(sleepers[number])]) == 1
+        assert cli.main(["notebook", str(sleepers[number])]) == 1
         told = capsys.readouterr().err
-        assert told.startswith(f"run: another process runs {number.name} in {tmp_path}") and "wait for it" in told
+        assert (
+            told.startswith(f"seran notebook: another process runs {number.name} in {tmp_path}")
+            and "wait for it" in told
+        )
         process.send_signal(number)
         _, err = process.communicate(timeout=10)
         assert process.returncode == 128 + number
-        assert err.endswith(f"run: stopped by {number.name}. Give the same command again to resume\n")
+        assert err.endswith(f"seran notebook: stopped by {number.name}. Give the same command again to resume\n")
         assert "Traceback" not in err and not kernel.is_running()
 
 
@@ -174,7 +179,7 @@ def test_without_its_snakemake_a_run_stops_and_one_that_never_had_any_goes_on(no
     for runs, name in ((orphan, '"$$"'), (free, "")):
         runs.mkdir()
         (runs / "log").touch()
-        command = f"SERAN_SNAKEMAKE={name} nohup {sys.executable} -m seran_lib.book.execute {path} >> {runs}/log 2>&1 &"
+        command = f"SERAN_SNAKEMAKE={name} nohup {sys.executable} -m seran_lib notebook {path} >> {runs}/log 2>&1 &"
         subprocess.run(["sh", "-c", command], env=os.environ | {"SERAN_RUNS": str(runs)}, cwd=ROOT, check=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and f"finished {free}" not in (free / "log").read_text():
@@ -226,18 +231,18 @@ def test_the_command_of_every_planned_run_leads_to_that_run(atlas, tmp_path):
     data = shutil.copytree(atlas, tmp_path / "my insects")
     studies = ("wiring", "start", "long", "rates", "few_images", "frozen", "ladder", "finetune")
     said = dry_run(tmp_path / "runs", f"data={data}", f"study={','.join(studies)}", "seeds=0")
-    jobs = dict(re.findall(r"wildcards: run_id=(.+)\n[\s\S]*?seran_lib\.lab\.run (.*)", said))
+    jobs = dict(re.findall(r"wildcards: run_id=(.+)\n[\s\S]*?seran_lib notebook (.*)", said))
     runs = {settings.run_id for study in studies for settings in STUDIES[study].runs("smoke", str(data))}
     assert set(jobs) == {run_id for run_id in runs if "-s0" in run_id}
     for run_id, command in jobs.items():
-        notebooks, (given,) = execute.parse(shlex.split(command))
-        assert [path.stem for path in notebooks] == ["08_train_one"]
+        ((notebook, given),) = prepare(parser().parse_args(["notebook", *shlex.split(command)]))
+        assert notebook.stem == "08_train_one"
         assert resolve(**given).run_id == run_id
 
 
 def test_the_book_is_every_chapter_after_the_trainings_with_their_start(tmp_path):
     out = dry_run(tmp_path, "models=seran", "init=plain", goal="book")
-    jobs = re.findall(r"seran_lib\.lab\.run (\S+) (.*)", out)
+    jobs = re.findall(r"seran_lib notebook (\S+) (.*)", out)
     chapters = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
     assert jobs[0][0] == "08_train_one" and "model=seran " in jobs[0][1], "the training comes first"
     assert sorted(name for name, _ in jobs[1:]) == chapters
@@ -246,7 +251,7 @@ def test_the_book_is_every_chapter_after_the_trainings_with_their_start(tmp_path
     assert all("init=plain" in words for words in told.values())
     assert "model=seran" in told["08_train_one"] and "model=" not in told["11_what_it_looks_at"]
     assert re.search(r"rule chapter:\n    input: [^\n]*02_curate_and_split.ipynb, [^\n]*01_collect_from_ala.done", out)
-    assert "seran_lib.book.readme" in out
+    assert "seran_lib table" in out
 
 
 @pytest.mark.parametrize(

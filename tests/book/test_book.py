@@ -10,6 +10,7 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
+from seran_lib import cli
 from seran_lib.analysis import stats
 from seran_lib.book import notebook, render
 from seran_lib.book.plots import style
@@ -85,7 +86,7 @@ def test_stored_drawings_look_the_same_in_fewer_bytes(tmp_path):
 def test_a_failing_notebook_leaves_the_stored_one_alone(tmp_path, capsys):
     script = write(tmp_path, "1 / 0")
     script.with_suffix(".ipynb").write_text("as it was")
-    assert render.main([str(script)]) == 1
+    assert cli.main(["pair", str(script)]) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
     assert script.with_suffix(".ipynb").read_text() == "as it was"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["90_try.ipynb", "90_try.py"]
@@ -103,7 +104,7 @@ def test_a_changed_cell_leaves_the_ids_of_the_others(tmp_path):
 def test_a_script_without_the_header_is_refused(tmp_path, capsys):
     script = tmp_path / "91_bare.py"
     script.write_text("# %%\nprint(1)\n")
-    assert render.main([str(script)]) == 1
+    assert cli.main(["pair", str(script)]) == 1
     assert "91_bare.py" in capsys.readouterr().err and not script.with_suffix(".ipynb").exists()
 
 

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from simulated import add_runs
 
+from seran_lib import cli
 from seran_lib.paths import ROOT
 from seran_lib.train import ledger, parcel
 
@@ -179,9 +180,9 @@ def test_a_parcel_brings_a_run_home_once(tmp_path):
     there, home, file = tmp_path / "there", tmp_path / "home", tmp_path / "run.zip"
     add_runs(there, {"seran_d": 0.2}, n=20)
     run_id = ledger.read(there)["run_id"][1]
-    parcel.main(["pack", str(there), run_id, str(file)])
+    cli.main(["parcel", "pack", str(there), run_id, str(file)])
     for _ in range(2):
-        parcel.main(["unpack", str(home), str(file)])
+        cli.main(["parcel", "unpack", str(home), str(file)])
     assert parcel.rows(home) == [parcel.rows(there)[1]]
     for path in parcel.places(there, run_id).values():
         assert (home / path.relative_to(there)).read_bytes() == path.read_bytes()

@@ -96,7 +96,7 @@ class TestStored:
     def test_pair_is_equal_by_content(self, script):
         source = jupytext.read(script, fmt="py:percent")
         stored = load(script)
-        assert cells_of(source) == cells_of(stored), "run python -m seran_lib.book.render notebooks/" + script.name
+        assert cells_of(source) == cells_of(stored), "run seran pair notebooks/" + script.name
         assert source.metadata.jupytext.formats == stored.metadata.jupytext.formats == "ipynb,py:percent"
         assert source.metadata.kernelspec == stored.metadata.kernelspec
 

@@ -8,6 +8,7 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter
 
+from seran_lib import cli
 from seran_lib.collect import zenodo
 from seran_lib.collect.zenodo import Label
 from seran_lib.commands import data as command
@@ -119,13 +120,13 @@ def test_a_file_with_two_labels_is_refused(tmp_path):
 def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "polite_session", lambda **_: session(record(11, "a1_d.JPG", "a2_d.JPG")))
     (tmp_path / "labels.csv").write_text("file,label\na1_d.JPG,erato\na2_d.JPG,cyrbia\n")
-    words = ["plan", str(tmp_path / "set"), "--zenodo", "11", "--labels", str(tmp_path / "labels.csv")]
-    assert command.main(words) == 0
+    words = ["data", "plan", str(tmp_path / "set"), "--zenodo", "11", "--labels", str(tmp_path / "labels.csv")]
+    assert cli.main(words) == 0
     assert "licence CC BY 4.0" in capsys.readouterr().out
     assert len(rows(tmp_path / "set")) == 2
-    assert command.main(words[:4]) == 2
+    assert cli.main(words[:5]) == 2
     assert "give both" in capsys.readouterr().err
-    assert command.main([*words, "--per-species", "2", "--licence", "CC BY 4.0"]) == 2
+    assert cli.main([*words, "--per-species", "2", "--licence", "CC BY 4.0"]) == 2
     assert "leave out --per-species, --licence" in capsys.readouterr().err
-    assert command.main([*words, "--per-second", "2"]) == 0
+    assert cli.main([*words, "--per-second", "2"]) == 0
     assert "at 2 pictures a second" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from seran_lib import paths
+from seran_lib import cli, paths
 from seran_lib.errors import DataError
 from seran_lib.explain import measure as look
 from seran_lib.explain import places
@@ -184,12 +184,12 @@ def test_weights_that_are_not_the_ledgers_are_refused(trained, capsys):
 
 
 def test_command_says_what_is_missing(settings, capsys):
-    command = ["--data", settings.data, "--model", "seran", "--epochs", "2"]
-    assert look.main(command) == 1
+    command = ["look", "--data", settings.data, "--model", "seran", "--epochs", "2"]
+    assert cli.main(command) == 1
     assert "are not on this machine" in capsys.readouterr().err
-    assert look.main(["--data", "no/such/folder"]) == 2
+    assert cli.main(["look", "--data", "no/such/folder"]) == 2
     assert "'no/such/folder' is not a folder" in capsys.readouterr().err
-    assert look.main(["--data", settings.data, "--model", "efficientnet_lite0", "--recipe", "finetune"]) == 2
+    assert cli.main(["look", "--data", settings.data, "--model", "efficientnet_lite0", "--recipe", "finetune"]) == 2
     assert "efficientnet_lite0 has other stages" in capsys.readouterr().err
 
 
@@ -205,9 +205,9 @@ def test_by_a_recipe_with_mirror_images_and_another_size_the_answers_are_the_run
 
 def test_command_keeps_what_it_saw(trained, table, tmp_path, monkeypatch, capsys):
     settings = trained[0]
-    command = ["--data", settings.data, "--model", "seran_d", "--epochs", "1"]
+    command = ["look", "--data", settings.data, "--model", "seran_d", "--epochs", "1"]
     monkeypatch.setattr(look, "look", lambda *_: table)
-    assert look.main(command) == 0 and "written: " in capsys.readouterr().out
+    assert cli.main(command) == 0 and "written: " in capsys.readouterr().out
     assert len(pd.read_csv(look.look_path(settings))) == len(table)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seran_lib import paths
+from seran_lib import cli, paths
 from seran_lib.data.manifest import read_manifest
 from seran_lib.errors import DataError
 from seran_lib.explain import unknowns
@@ -59,7 +59,7 @@ def test_it_answers_as_the_recipe_did(settings, model, recipe):
 
 
 def test_a_wrong_folder_is_named_without_a_traceback(trained, capsys):
-    assert unknowns.main(["--profile", "smoke", "--data", "no-such-folder"]) == 1
+    assert cli.main(["unknowns", "--profile", "smoke", "--data", "no-such-folder"]) == 1
     assert "no-such-folder" in capsys.readouterr().err
 
 
@@ -73,7 +73,7 @@ def test_without_weights_it_says_how_to_get_them(trained):
 def test_the_command_refuses_a_folder_where_everything_is_known(trained, capsys):
     settings, row = trained
     assert unknowns.unknown_images(read_manifest(settings.data), open_dataset(settings).classes).empty
-    assert unknowns.main(["--profile", "smoke", "--data", settings.data]) == 1
+    assert cli.main(["unknowns", "--profile", "smoke", "--data", settings.data]) == 1
     assert "every image" in capsys.readouterr().err
     assert ledger.read(settings.results)["run_id"].tolist() == [row["run_id"]]
 
@@ -82,7 +82,7 @@ def test_the_weights_of_a_repetition_do_not_answer_for_the_run(trained, capsys):
     settings, _ = trained
     path = settings.folder / run.WEIGHTS
     path.write_bytes(path.read_bytes() + b" ")
-    assert unknowns.main(["--profile", "smoke", "--data", settings.data]) == 0
+    assert cli.main(["unknowns", "--profile", "smoke", "--data", settings.data]) == 0
     assert capsys.readouterr().out.startswith("0 runs answered")
 
 
@@ -92,12 +92,12 @@ def test_the_command_answers_once_for_what_has_no_label(settings, tmp_path, caps
     unknown = manifest["label"] == manifest["label"].iloc[0]
     manifest.assign(label=manifest["label"].mask(unknown, "")).to_csv(folder / "manifest.csv", index=False)
     run_id = run.run(dataclasses.replace(settings, data=str(folder)))["run_id"]
-    command = ["--profile", "smoke", "--data", str(folder)]
+    command = ["unknowns", "--profile", "smoke", "--data", str(folder)]
     capsys.readouterr()
-    assert unknowns.main(command) == 0 and "1 runs answered" in capsys.readouterr().out
+    assert cli.main(command) == 0 and "1 runs answered" in capsys.readouterr().out
     answers = pd.read_csv(settings.results / "unknowns" / f"{run_id}.csv.gz", dtype={"image_id": str})
     assert sorted(answers["image_id"]) == sorted(manifest["image_id"][unknown])
-    assert unknowns.main(command) == 0 and "0 runs answered" in capsys.readouterr().out
+    assert cli.main(command) == 0 and "0 runs answered" in capsys.readouterr().out
 
 
 def test_other_settings_are_another_run(trained):

@@ -5,38 +5,38 @@ import shlex
 import pytest
 
 from seran_lib import paths
-from seran_lib.commands import train as command_line
+from seran_lib.commands.train import chosen
+from seran_lib.commands.words import parser
 from seran_lib.train.ledger import Results
-from seran_lib.train.settings import CHOICES, IDENTITY, choices, choose, command, resolve, settings_of, to_words
+from seran_lib.train.settings import IDENTITY, choices, choose, command, settings_of, to_words
 
 
 def test_the_command_of_every_run_in_the_ledger_leads_to_that_run(tmp_path, monkeypatch):
     """So do its settings. Where this fails for a profile that was changed: give the changed one another name."""
     monkeypatch.chdir(tmp_path)
-    parser, rows = command_line._parser(), Results(paths.results()).rows()
+    rows = Results(paths.results()).rows()
     for data in rows["data"].unique():
         (tmp_path / data).mkdir()
     for row in rows.to_dict("records"):
         settings = settings_of(row)
         assert {name: getattr(settings, name) for name in IDENTITY} == {name: row[name] for name in IDENTITY}
         words = shlex.split(command(settings))
-        assert words[:3] == ["python", "-m", "seran_lib.commands.train"]
-        options = parser.parse_args(words[3:])
-        assert resolve(options.profile, **{name: getattr(options, name) for name in CHOICES}) == settings
+        assert words[:2] == ["seran", "train"]
+        assert chosen(parser().parse_args(words[1:])) == settings
 
 
 @pytest.mark.parametrize(
-    "chosen",
+    "given",
     [
         {},
         {"model": "seran", "seed": 3, "epochs": 2, "wiring": "port", "init": "plain", "lr": 5e-4, "out": "o"},
         {"model": "efficientnet_lite0", "recipe": "frozen", "data": "somewhere/a folder", "images_per_class": 5},
     ],
 )
-def test_choices_lead_back_to_the_settings(chosen):
-    settings = choose("smoke", **{"data": "insects"} | chosen)
+def test_choices_lead_back_to_the_settings(given):
+    settings = choose("smoke", **{"data": "insects"} | given)
     assert choose(**choices(settings)) == settings
-    assert {name: value for name, value in choices(settings).items() if name in chosen} == chosen
+    assert {name: value for name, value in choices(settings).items() if name in given} == given
 
 
 def test_words_say_only_what_the_profile_does_not():

@@ -1,6 +1,6 @@
 """The figures of chapters 09 and 10, one function each, drawn from the ledger.
 
-`python -m seran_lib.book.readme` draws all of `FIGURES` anew; the chapters draw the same ones.
+`seran table` draws all of `FIGURES` again; the chapters draw the same ones.
 """
 
 from collections.abc import Sequence

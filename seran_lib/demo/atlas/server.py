@@ -4,10 +4,9 @@ The web services have their names, parameters, replies and quirks from the publi
 search), image-service (UrlMappings.groovy, ImageService.groovy, WebServiceController.groovy) and ala-namematching; what
 is in them is invented. So a client of the atlas can be run, and made to fail, without a network.
 
-``python -m seran_lib.demo.atlas.server`` serves until Ctrl-C.
+`seran demo` serves it until Ctrl-C.
 """
 
-import argparse
 import datetime
 import functools
 import hashlib
@@ -283,32 +282,3 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:  # it has ended by itself
                 continue
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m seran_lib.demo.atlas.server", description="Serve an atlas of drawn insects until Ctrl-C."
-    )
-    parser.add_argument("--species", type=int, default=14, help="number of species (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=300, help="number of images (default: %(default)s)")
-    parser.add_argument("--side", type=int, default=128, help="shorter side in pixels (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=7, help="another seed, another atlas (default: %(default)s)")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds added to each picture (default: none)")
-    arguments = parser.parse_args()
-    try:
-        atlas = DemoAtlas(**vars(arguments))
-    except ValueError as error:
-        parser.error(str(error))
-    with atlas:
-        (address,) = atlas.reroute.values()
-        for base in (OCCURRENCES, IMAGES, NAMES):
-            print(base.replace(ADDRESS, address))
-        print(f"Addresses in its answers begin with {ADDRESS}: polite_session(reroute={atlas.reroute}) finds them.")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            print("closed")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""`python -m seran_lib.data` from the first question to the split, on a small demo atlas."""
+"""`seran data` from the first question to the split, on a small demo atlas."""
 
 import csv
 import hashlib
@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import requests
 
-from seran_lib import sources
+from seran_lib import cli, sources
 from seran_lib.collect.ala import addresses
 from seran_lib.commands import data as command
 from seran_lib.data.manifest import read_manifest
@@ -33,8 +33,8 @@ def small():
 def collected(small, tmp_path_factory):
     """A planned and fetched collection. Tests must not change it."""
     folder = tmp_path_factory.mktemp("collected") / "demo"
-    assert command.main(["plan", str(folder), "--source", "demo", "--species", "4"]) == 0
-    assert command.main(["fetch", str(folder)]) in (0, 1)  # 1: the atlas holds pictures that cannot be had
+    assert cli.main(["data", "plan", str(folder), "--source", "demo", "--species", "4"]) == 0
+    assert cli.main(["data", "fetch", str(folder)]) in (0, 1)  # 1: the atlas holds pictures that cannot be had
     return folder
 
 
@@ -45,12 +45,17 @@ def rows(path):
 
 def test_plan_says_what_would_be_fetched_and_fetches_nothing(small, tmp_path, capsys):
     words = ["plan", str(tmp_path / "set"), "--source", "demo", "--per-species", "6", "--licence", "CC BY"]
-    assert command.main(words) == 0
+    assert cli.main(["data", *words]) == 0
     said = capsys.readouterr().out
     planned = rows(tmp_path / "set" / "plan.csv")
     assert {row["licence"].split(" 3")[0].split(" 4")[0] for row in planned} == {"CC BY"}
     assert max(pd.Series([row["label"] for row in planned]).value_counts()) <= 6
-    for words in (f"{len(planned)}", "licence CC BY 4.0", "about 0 min at 5 pictures a second", "next: python -m"):
+    for words in (
+        f"{len(planned)}",
+        "licence CC BY 4.0",
+        "about 0 min at 5 pictures a second",
+        "next: seran data fetch",
+    ):
         assert words in said
     assert not (tmp_path / "set" / "images").exists()
 
@@ -88,13 +93,13 @@ def test_an_interrupted_plan_asks_nothing_twice(small, tmp_path):
 
 def test_verify_names_what_was_damaged_and_fetch_mends_it(collected, tmp_path, capsys):
     folder = shutil.copytree(collected, tmp_path / "set")
-    assert command.main(["verify", str(folder)]) == 0
+    assert cli.main(["data", "verify", str(folder)]) == 0
     damaged = folder / read_manifest(folder)["file"][0]
     original = damaged.read_bytes()
     damaged.write_bytes(original[:-50])
-    assert command.main(["verify", str(folder)]) == 1
+    assert cli.main(["data", "verify", str(folder)]) == 1
     assert damaged.relative_to(folder).as_posix() in capsys.readouterr().out
-    command.main(["fetch", str(folder)])
+    cli.main(["data", "fetch", str(folder)])
     assert damaged.read_bytes() == original
 
 
@@ -105,25 +110,25 @@ def test_curate_and_split_end_with_a_set_to_train_on(collected, tmp_path, capsys
     (folder / "decisions.csv").write_text(f"image_id,decision,value,reason,sha256\n{unwanted},drop,,blurred,\n")
     out = tmp_path / "curated"
     words = ["curate", str(folder), str(out), "--accept-proposals", "--min-images", "12"]
-    assert command.main(words) == 0
+    assert cli.main(["data", *words]) == 0
     curated = read_manifest(out)
     assert unwanted not in set(curated["image_id"])
     assert curated["label"].value_counts().min() >= 12
     assert len(rows(folder / "proposals.csv")) > 0
     counts = curated["label"].value_counts()
     lost = counts[counts == counts.min()].sum()
-    assert command.main(["split", str(out), "--min-images", str(counts.min() + 1)]) == 0
+    assert cli.main(["data", "split", str(out), "--min-images", str(counts.min() + 1)]) == 0
     assert f"left out: {lost} images, too few images" in capsys.readouterr().out
-    assert command.main(["split", str(out), "--min-images", "12", "--seed", "1"]) == 0
+    assert cli.main(["data", "split", str(out), "--min-images", "12", "--seed", "1"]) == 0
     said = capsys.readouterr().out
     assert "left out" not in said
     parts = pd.read_csv(out / "split.csv")["part"].value_counts()
     assert f"{parts['train']} images to train, {parts['valid']} for validation, {parts['test']} for the test" in said
     assert "occurrence" in said
     shutil.copy(folder / "proposals.csv", out)  # as curating the curated would leave there
-    assert command.main(words) == 0, "a second curation replaces the first and its split"
+    assert cli.main(["data", *words]) == 0, "a second curation replaces the first and its split"
     assert not (out / "split.csv").exists()
-    assert command.main([*words, "--decisions", str(folder / "desicions.csv")]) == 2
+    assert cli.main(["data", *words, "--decisions", str(folder / "desicions.csv")]) == 2
     assert "desicions.csv is no file" in capsys.readouterr().err
 
 
@@ -134,12 +139,12 @@ def test_proposals_are_made_once_and_again_for_a_new_manifest(collected, tmp_pat
     propose = command.proposals.propose
     monkeypatch.setattr(command.proposals, "propose", lambda *given: calls.append(1) or propose(*given))
     words = ["curate", str(folder), str(tmp_path / "out"), "--min-images", "1", "--accept-proposals"]
-    assert command.main(words) == 0
+    assert cli.main(["data", *words]) == 0
     first = (tmp_path / "out" / "manifest.csv").read_bytes()
-    assert command.main(words) == 0
+    assert cli.main(["data", *words]) == 0
     assert (len(calls), (tmp_path / "out" / "manifest.csv").read_bytes()) == (1, first)
     os.utime(folder / "manifest.csv", (2e9, 2e9))
-    assert command.main(words) == 0
+    assert cli.main(["data", *words]) == 0
     assert len(calls) == 2
 
 
@@ -153,17 +158,17 @@ def test_copies_stay_together_where_their_ids_look_like_numbers(collected, tmp_p
     pd.DataFrame(pair, columns=command.proposals.COLUMNS).to_csv(folder / "proposals.csv", index=False)
     os.utime(folder / "proposals.csv", (2e9, 2e9))
     words = ["curate", str(folder), str(tmp_path / "out"), "--min-images", "1", "--accept-proposals"]
-    assert command.main(words) == 0
+    assert cli.main(["data", *words]) == 0
     groups = read_manifest(tmp_path / "out").set_index("image_id")["group"]
     assert groups[members[0]] == groups[members[1]]
 
 
 def test_other_addresses_and_another_pace_reach_the_client(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(command.client, "collect_plan", lambda atlas, *_, **__: seen.append(atlas) or 1 / 0)
+    monkeypatch.setattr(command, "collect_plan", lambda atlas, *_, **__: seen.append(atlas) or 1 / 0)
     words = ["--occurrences", "http://o.example/ws", "--images", "http://i.example", "--per-second", "2"]
     with pytest.raises(ZeroDivisionError):
-        command.main(["plan", str(tmp_path), *words])
+        cli.main(["data", "plan", str(tmp_path), *words])
     assert (seen[0].occurrences_base, seen[0].images_base) == ("http://o.example/ws", "http://i.example")
     assert seen[0].names_base == addresses.NAMES
 
@@ -181,7 +186,7 @@ def test_a_list_from_elsewhere_is_fetched_checked_and_credited(collected, tmp_pa
             writer.writerow([f"x{k}", row.label, row.source_url, md5 if k else "0" * 32, "CC BY 4.0", "one record"])
     with sources.service("demo") as service:
         monkeypatch.setattr(sources, "service", lambda source: sources.contextlib.nullcontext(service))
-        assert command.main(["fetch", str(folder)]) == 1
+        assert cli.main(["data", "fetch", str(folder)]) == 1
     manifest = read_manifest(folder)
     assert manifest["image_id"].tolist() == ["x1", "x2"]
     assert manifest["group"].tolist() == ["x1", "x2"], "a record of Zenodo is a whole drawer, not one specimen"
@@ -205,7 +210,7 @@ def test_a_list_from_elsewhere_is_fetched_checked_and_credited(collected, tmp_pa
 def test_wrong_questions_get_an_answer_in_words(small, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a file").touch()
-    assert command.main(words) in (1, 2)
+    assert cli.main(["data", *words]) in (1, 2)
     assert message in capsys.readouterr().err
 
 
@@ -214,7 +219,7 @@ def test_a_service_that_cannot_be_reached_is_said_so(tmp_path, monkeypatch, caps
         raise requests.ConnectionError("no route")
 
     monkeypatch.setattr(sources.Service, "atlas", unreachable)
-    assert command.main(["plan", str(tmp_path / "set")]) == 1
+    assert cli.main(["data", "plan", str(tmp_path / "set")]) == 1
     assert "cannot be reached" in capsys.readouterr().err
 
 
@@ -223,16 +228,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sources.Service, "atlas", interrupted)
-    assert command.main(["plan", str(tmp_path / "set")]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("word", [[], ["plan"], ["fetch"], ["verify"], ["curate"], ["split"]])
-def test_help(word, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        command.main([*word, "--help"])
-    assert stopped.value.code == 0
-    assert "usage: python -m seran_lib.data" in capsys.readouterr().out
+    assert cli.main(["data", "plan", str(tmp_path / "set")]) == 130
+    assert "Give the same command again" in capsys.readouterr().err
 
 
 def test_the_words_for_data_lead_to_folders(tmp_path, monkeypatch):
