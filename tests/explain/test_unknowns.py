@@ -59,7 +59,7 @@ def test_it_answers_as_the_recipe_did(settings, model, recipe):
 
 
 def test_a_wrong_folder_is_named_without_a_traceback(trained, capsys):
-    assert cli.main(["unknowns", "--profile", "smoke", "--data", "no-such-folder"]) == 1
+    assert cli.main(["unknowns", "--profile", "smoke", "--data", "no-such-folder"]) == 2
     assert "no-such-folder" in capsys.readouterr().err
 
 
