@@ -45,8 +45,8 @@ def start(command, runs):
     )  # fmt: skip
 
 
-def lab_run(*words, runs):
-    return start([sys.executable, "-m", "seran_lib.book.execute", *map(str, words)], runs)
+def seran_notebook(*words, runs):
+    return start([sys.executable, "-m", "seran_lib", "notebook", *map(str, words)], runs)
 
 
 def trainings(atlas, runs):
@@ -98,13 +98,13 @@ def kept(runs):
 
 def test_one_command_finishes_whatever_was_killed(atlas, tmp_path):
     words = ["08_train_one", "--data", atlas, "--epochs", EPOCHS, "-p", "model=seran"]
-    whole = lab_run(*words, runs=tmp_path / "whole")  # nobody interrupts this one
+    whole = seran_notebook(*words, runs=tmp_path / "whole")  # nobody interrupts this one
     spaced, runs = tmp_path / "my photographs" / atlas.name, tmp_path / "killed"
     spaced.parent.mkdir()
     spaced.symlink_to(atlas)
     seed = random.SystemRandom().randrange(10_000)
     chance = random.Random(seed)
-    victims = ["ipykernel_launcher", "seran_lib.book.execute", "bin/snakemake"]
+    victims = ["ipykernel_launcher", "seran_lib", "bin/snakemake"]
     chance.shuffle(victims)
     for victim in victims:
         before = kept(runs)
@@ -156,7 +156,7 @@ def test_a_second_run_is_refused_and_a_signal_ends_the_first(notebook, tmp_path,
     monkeypatch.setenv("SERAN_RUNS", str(tmp_path))
     monkeypatch.setattr(execute, "GRACE", 0.5)
     sleepers = {number: notebook(number.name, SLEEPER) for number in (signal.SIGINT, signal.SIGTERM)}
-    processes = {number: lab_run(path, runs=tmp_path) for number, path in sleepers.items()}
+    processes = {number: seran_notebook(path, runs=tmp_path) for number, path in sleepers.items()}
     for number, process in processes.items():
         kernel = until_at_work(process)
         assert cli.main(["notebook", str(sleepers[number])]) == 1

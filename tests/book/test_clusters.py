@@ -75,7 +75,8 @@ def test_a_dry_run_shows_jobs_and_what_they_ask_for(cluster, workplace, atlas):
     assert len(jobs) == 4 and all("mem_mb=16000" in job and "runtime=" in job for job in jobs)
     for seed in (0, 1):
         assert (
-            f"lab.run 08_train_one --profile paper --seed {seed} --epochs 40 --data {atlas} -p model=senet154" in told
+            f"seran_lib notebook 08_train_one --profile paper --seed {seed} --epochs 40 --data {atlas} -p model=senet154"
+            in told
         )
 
 
@@ -103,7 +104,10 @@ def test_slurm_is_asked_for_a_gpu_memory_and_time_and_runs_the_training(workplac
     assert asked["--mem"] == "16000" and "--cpus-per-task=8" in arguments and "--gpus=1" in arguments
     assert 60 < int(asked["-t"]) < 600  # so many epochs of so few images, and an hour for what comes before and after
     job = (workplace / "job").read_text()
-    assert f"lab.run 08_train_one --profile paper --seed 0 --epochs 4000 --data {atlas} -p model=resnet101" in job
+    assert (
+        f"seran_lib notebook 08_train_one --profile paper --seed 0 --epochs 4000 --data {atlas} -p model=resnet101"
+        in job
+    )
     assert "--gpus=1" in (workplace / "step").read_text().splitlines()
 
 
