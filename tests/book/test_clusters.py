@@ -74,10 +74,8 @@ def test_a_dry_run_shows_jobs_and_what_they_ask_for(cluster, workplace, atlas):
     jobs = [line for line in told.splitlines() if line.strip().startswith("resources:") and "gpu=1" in line]
     assert len(jobs) == 4 and all("mem_mb=16000" in job and "runtime=" in job for job in jobs)
     for seed in (0, 1):
-        assert (
-            f"seran_lib notebook 08_train_one --profile paper --seed {seed} --epochs 40 --data {atlas} -p model=senet154"
-            in told
-        )
+        run = f"08_train_one --profile paper --seed {seed} --epochs 40 --data {atlas} -p model=senet154"
+        assert f"seran_lib notebook {run}" in told
 
 
 @needs("slurm")
@@ -104,10 +102,8 @@ def test_slurm_is_asked_for_a_gpu_memory_and_time_and_runs_the_training(workplac
     assert asked["--mem"] == "16000" and "--cpus-per-task=8" in arguments and "--gpus=1" in arguments
     assert 60 < int(asked["-t"]) < 600  # so many epochs of so few images, and an hour for what comes before and after
     job = (workplace / "job").read_text()
-    assert (
-        f"seran_lib notebook 08_train_one --profile paper --seed 0 --epochs 4000 --data {atlas} -p model=resnet101"
-        in job
-    )
+    run = f"08_train_one --profile paper --seed 0 --epochs 4000 --data {atlas} -p model=resnet101"
+    assert f"seran_lib notebook {run}" in job
     assert "--gpus=1" in (workplace / "step").read_text().splitlines()
 
 
