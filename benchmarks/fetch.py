@@ -115,7 +115,7 @@ def without_network(folder: Path) -> None:
         return body
 
     download.Workers._download = known
-    download.decode = lambda body: ("JPEG", 650, 488)
+    download.check_whole = lambda body: ("JPEG", 650, 488)
     download.replacing = lambda path: contextlib.nullcontext(io.BytesIO())
     print(fetch(folder, session=polite_session(per_second=0), progress=False))
 

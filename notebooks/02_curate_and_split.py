@@ -65,11 +65,11 @@ from seran_lib.curate import replay as review
 from seran_lib.curate.board import ReviewBoard
 from seran_lib.curate.proposals import KINDS, clusters, propose
 from seran_lib.curate.replay import curate, replay
+from seran_lib.curate.score import score_crops, score_proposals
 from seran_lib.curate.sheets import has_insect
 from seran_lib.data.manifest import read_manifest, select
 from seran_lib.data.split import split_by_species
 from seran_lib.demo.atlas.server import DemoAtlas
-from seran_lib.demo.score import score_crops, score_proposals
 from seran_lib.paper import facts
 from seran_lib.paths import ALA
 from seran_lib.train.profiles import PROFILES

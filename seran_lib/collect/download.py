@@ -7,7 +7,6 @@ then for ever, an address that leads in a circle.
 
 import contextlib
 import hashlib
-import io
 import queue
 import threading
 import time
@@ -16,13 +15,12 @@ from pathlib import Path
 
 import requests
 import urllib3
-from PIL import Image, UnidentifiedImageError
 from requests import Response, Session
 
 from seran_lib.collect.http import TIMEOUT
 from seran_lib.collect.state import Picture, Task
 from seran_lib.data.names import slug
-from seran_lib.data.pack import FORMATS, MOST_PIXELS
+from seran_lib.data.pictures import UnfitError, check_whole
 from seran_lib.files import replacing
 
 IMAGES = "images"  # the folder inside a collection
@@ -106,7 +104,10 @@ class Workers:
         body = self._download(task.source_url)
         if task.source_md5 and hashlib.md5(body, usedforsecurity=False).hexdigest() != task.source_md5:
             raise Failure("its MD5 is not that of the plan")
-        kind, width, height = decode(body)
+        try:
+            kind, width, height = check_whole(body)
+        except UnfitError as error:
+            raise Failure(str(error)) from None
         sha256 = hashlib.sha256(body).hexdigest()
         if task.sha256 and sha256 != task.sha256:
             raise Failure("changed at the source since it was first fetched")
@@ -170,17 +171,3 @@ def check_head(response: Response) -> None:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if not kind.startswith("image/"):
         raise Failure(f"not an image but {kind[:60] or 'without a type'}")
-
-
-def decode(body: bytes) -> tuple[str, int, int]:
-    """Format, width and height of a picture that decodes completely; raises `Failure` for any other."""
-    try:
-        with Image.open(io.BytesIO(body), formats=FORMATS) as image:
-            image.load()
-            return image.format, image.width, image.height
-    except Image.DecompressionBombError:
-        raise Failure(f"larger than {MOST_PIXELS // _MEGABYTE} megapixels") from None
-    except UnidentifiedImageError:
-        raise Failure(f"not an image of a known format ({', '.join(FORMATS)})") from None
-    except Exception as error:  # damaged files make Pillow raise almost anything
-        raise Failure(f"cannot be decoded ({type(error).__name__}: {error})") from None

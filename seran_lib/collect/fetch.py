@@ -28,11 +28,11 @@ from filelock import FileLock, Timeout
 from requests import Session
 
 from seran_lib.collect.credits import manifest_rows, write_credits, write_croissant
-from seran_lib.collect.download import IMAGES, Failure, Workers, decode
+from seran_lib.collect.download import IMAGES, Failure, Workers
 from seran_lib.collect.plan import PLAN, read_question
 from seran_lib.collect.state import FAILURE_COLUMNS, STATE, Picture, State, Task
 from seran_lib.data.manifest import MANIFEST
-from seran_lib.data.pack import WORKERS, strict_pillow
+from seran_lib.data.pictures import WORKERS, UnfitError, check_whole, strict_pillow
 from seran_lib.data.tables import Row, read_rows, write_rows
 from seran_lib.errors import DataError
 from seran_lib.files import NO_ROOM, remove_partial_files
@@ -203,8 +203,8 @@ def _damage(folder: Path, row: Row) -> str:
         body = path.read_bytes()
         if row.get("sha256") and hashlib.sha256(body).hexdigest() != row["sha256"].lower():
             return "its content is not that of the sha256 in the manifest"
-        decode(body)
-    except (OSError, Failure) as error:
+        check_whole(body)
+    except (OSError, UnfitError) as error:
         return str(error)
     return ""
 

@@ -9,7 +9,6 @@ picture, x1 and y1 exclusive), the new label of a "label", and empty otherwise. 
 was judged (empty: not known). Every value is text of one line.
 """
 
-import contextlib
 import csv
 import io
 import re
@@ -20,9 +19,8 @@ from typing import NamedTuple
 
 import pandas as pd
 from filelock import FileLock
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from seran_lib.data.pack import FORMATS, SHORTEST_SIDE, UnfitError, check_fit
+from seran_lib.data.pictures import SHORTEST_SIDE, Box, is_box
 from seran_lib.errors import DataError
 from seran_lib.files import replacing
 
@@ -30,10 +28,7 @@ DECISIONS = "decisions.csv"  # in a collection's folder
 WORDS = ("keep", "drop", "crop", "label")
 PATIENCE = 10.0  # seconds to wait for another writer, who needs milliseconds
 
-_BOX = re.compile(r"([0-9]{1,6}) ([0-9]{1,6}) ([0-9]{1,6}) ([0-9]{1,6})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-Box = tuple[int, int, int, int]
 
 
 class Decision(NamedTuple):
@@ -154,20 +149,6 @@ class Decisions:
         self._rows, self._content = rows, text.getvalue().encode()
 
 
-def is_box(text: str) -> bool:
-    """Whether `text` is a crop box: four whole numbers with x0 < x1 and y0 < y1."""
-    if not _BOX.fullmatch(text):
-        return False
-    x0, y0, x1, y1 = crop_box(text)
-    return x0 < x1 and y0 < y1
-
-
-def crop_box(text: str) -> Box:
-    """The four numbers of a crop box that `is_box` accepts."""
-    x0, y0, x1, y1 = map(int, text.split())
-    return x0, y0, x1, y1
-
-
 def check_box(box: Box, size: tuple[int, int]) -> None:
     """Raises `ValueError` for a box that leaves a picture of `size` (width, height), or is too narrow to be used."""
     x0, y0, x1, y1 = box
@@ -175,33 +156,6 @@ def check_box(box: Box, size: tuple[int, int]) -> None:
         raise ValueError(f"the crop box {x0} {y0} {x1} {y1} leaves the picture of {size[0]} x {size[1]} pixels")
     if min(x1 - x0, y1 - y0) < SHORTEST_SIDE:
         raise ValueError(f"the crop box {x0} {y0} {x1} {y1} is narrower than {SHORTEST_SIDE} pixels")
-
-
-def open_upright(data: bytes) -> Image.Image:
-    """Decode a picture, turn it upright by its EXIF orientation, make it RGB (transparent parts white).
-
-    Raises `ValueError` that says in words why the picture cannot be shown, or not be trained on.
-    """
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        check_fit(image)
-        image.load()
-        profile = image.info.get("icc_profile") if image.mode == "RGB" else None
-        with contextlib.suppress(Exception):  # damaged EXIF says nothing about the pixels: taken as upright
-            image = ImageOps.exif_transpose(image)
-        if image.mode == "RGBA" or image.has_transparency_data:
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-        image = image.convert("RGB")
-    except UnfitError:
-        raise
-    except Image.DecompressionBombError:
-        raise ValueError("too many pixels") from None
-    except UnidentifiedImageError:
-        raise ValueError("not an image of a known format") from None
-    except Exception as error:  # damaged files make Pillow raise almost anything
-        raise ValueError(f"cannot be decoded ({error})") from None
-    image.info = {"icc_profile": profile} if profile else {}
-    return image
 
 
 def _content(path: Path) -> bytes | None:

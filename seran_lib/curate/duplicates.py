@@ -25,13 +25,12 @@ from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
 from seran_lib.curate.components import components
-from seran_lib.curate.decisions import open_upright
+from seran_lib.data.pictures import WORKERS, UnfitError, decode
 from seran_lib.progress import progress_bar
 
 HASH_DISTANCE = 14  # of 64 bits; further apart, a pair is not looked at
 COARSE, COARSE_ALIKE = 16, 0.82  # pixels of a first, quick look, and the least correlation of detail there
 FINE, FINE_ALIKE = 48, 0.96  # the same of the second look, which decides
-WORKERS = 2
 
 _ROWS = 512  # of the matrix of distances at a time
 _PAIRS = 1024  # looked at together
@@ -51,8 +50,8 @@ class Fingerprint:
     thumb: np.ndarray | None = None
 
 
-def fingerprint(data: bytes, image: Image.Image | None) -> Fingerprint:
-    """The fingerprint of a file's bytes and the picture decoded from them, None where that failed."""
+def fingerprint(data: bytes, image: Image.Image | None = None) -> Fingerprint:
+    """The fingerprint of a file's bytes and the picture decoded from them, if it could be."""
     sha256 = hashlib.sha256(data).hexdigest()
     if image is None:
         return Fingerprint(sha256)
@@ -70,23 +69,17 @@ def near_duplicates(folder: str | Path, manifest: pd.DataFrame, *, progress: boo
     """
 
     def look(file: str) -> Fingerprint:
-        data, image, _ = read_picture(Path(folder, file))
-        return fingerprint(data, image) if data else Fingerprint("")
+        try:
+            data = Path(folder, file).read_bytes()
+        except OSError:
+            return Fingerprint("")
+        try:
+            return fingerprint(data, decode(data))
+        except UnfitError:
+            return fingerprint(data)
 
     prints = list(in_threads(look, manifest["file"], "looking for copies", progress))
     return cluster_names(manifest["image_id"], find_copies(prints, progress=progress)).set_axis(manifest.index)
-
-
-def read_picture(path: Path) -> tuple[bytes, Image.Image | None, str]:
-    """The bytes of a file, the upright RGB picture in it, and where there is none what is wrong."""
-    data = b""
-    try:
-        data = path.read_bytes()
-        return data, open_upright(data), ""
-    except OSError as error:
-        return data, None, error.strerror or str(error)
-    except ValueError as error:
-        return data, None, str(error)
 
 
 def in_threads(
@@ -94,7 +87,6 @@ def in_threads(
 ) -> Iterator[Result]:
     """`work` of each item, in order. Few are under way at a time, so that decoded pictures do not pile up."""
     items = list(items)
-    # Threads, not processes: Pillow decodes and resizes without Python's lock.
     with (
         progress_bar(total=len(items), desc=description, unit="image", show=progress) as bar,
         ThreadPoolExecutor(WORKERS) as pool,

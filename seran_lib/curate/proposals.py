@@ -1,7 +1,7 @@
 """What looks unfit in a collection, each with a reason: proposals for a reviewer, who decides.
 
 The paper (section 2) removed "images not including a specific insect" and cropped labels away, by eye. Here rules look
-first. None is trained on the set; each can be wrong, and `seran_lib.demo.score` says how often on pictures whose truth
+first. None is trained on the set; each can be wrong, and `curate.score` says how often on pictures whose truth
 is known.
 """
 
@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from seran_lib.curate.duplicates import Fingerprint, cluster_names, find_copies, fingerprint, in_threads, read_picture
-from seran_lib.curate.sheets import Box, furniture_crop, has_insect
+from seran_lib.curate.duplicates import Fingerprint, cluster_names, find_copies, fingerprint, in_threads
+from seran_lib.curate.sheets import furniture_crop, has_insect
+from seran_lib.data.pictures import Box, UnfitError, decode
 
 PROPOSALS = "proposals.csv"  # in a collection's folder
 COLUMNS = ("image_id", "proposal", "reason", "crop", "related", "score")
@@ -64,9 +65,14 @@ def clusters(proposals: pd.DataFrame, manifest: pd.DataFrame) -> pd.Series:
 
 
 def _look(path: Path) -> _Seen:
-    data, image, problem = read_picture(path)
-    if image is None:
-        return _Seen(fingerprint(data, None) if data else Fingerprint(""), problem)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return _Seen(Fingerprint(""), error.strerror or str(error))
+    try:
+        image = decode(data)
+    except UnfitError as error:
+        return _Seen(fingerprint(data), str(error))
     if min(image.size) < TINY:
         return _Seen(fingerprint(data, image), size=image.size)
     crop = furniture_crop(image)

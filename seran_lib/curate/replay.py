@@ -22,9 +22,10 @@ import numpy as np
 import pandas as pd
 
 from seran_lib.curate.components import components
-from seran_lib.curate.decisions import COLUMNS, Box, Decision, Decisions, crop_box, is_box
+from seran_lib.curate.decisions import COLUMNS, Decision, Decisions
 from seran_lib.curate.write import write_curated
 from seran_lib.data.manifest import read_manifest
+from seran_lib.data.pictures import Box, is_box, read_box
 from seran_lib.errors import DataError
 
 __all__ = ["Curated", "Decisions", "check_proposals", "curate", "replay"]
@@ -117,7 +118,7 @@ def replay(
     if table.empty:
         dropped = ", ".join(f"{name} {count}" for name, count, *_ in steps if count)
         raise DataError(f"no picture of {len(manifest)} is left; dropped: {dropped}", "Lower min_images, or drop less.")
-    boxes = {key: crop_box(choices["value"][key]) for key in table.index if choices["decision"][key] == "crop"}
+    boxes = {key: read_box(choices["value"][key]) for key in table.index if choices["decision"][key] == "crop"}
     return table, boxes, curation
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
-Box = tuple[int, int, int, int]
+from seran_lib.data.pictures import Box
 
 WORKING = 256  # pixels of the longer side at which a picture is examined
 MARGIN = 0.04  # kept free around the specimen

@@ -16,10 +16,10 @@ import pandas as pd
 from filelock import FileLock
 
 from seran_lib.collect.credits import CREDITS, SUMMARY, write_credits
-from seran_lib.curate.decisions import Box, check_box, crop_box, is_box, open_upright
+from seran_lib.curate.decisions import check_box
 from seran_lib.curate.proposals import PROPOSALS
 from seran_lib.data.manifest import MANIFEST, read_manifest
-from seran_lib.data.pack import WORKERS
+from seran_lib.data.pictures import WORKERS, Box, decode, is_box, read_box
 from seran_lib.data.split import SPLIT
 from seran_lib.errors import DataError
 from seran_lib.files import replacing, replacing_folder, to_disk
@@ -77,13 +77,10 @@ def _write_pictures(folder: Path, part: Path, table: pd.DataFrame, boxes: dict[s
 
     taken = set(table["file"])
 
-    def cut(image_id: str) -> dict[str, str] | str:
+    def cut(image_id: str) -> dict[str, str]:
         row, box = table.loc[image_id], boxes[image_id]
         file = PurePosixPath(row["file"])
-        try:
-            data = _crop(folder / file, box, row.get("sha256", ""))
-        except ValueError as error:
-            return f"{file}: {error}"
+        data = _crop(folder / file, box, row.get("sha256", ""))
         target = file.with_name(f"{file.stem}-crop.jpg")
         while str(target) in taken:
             target = target.with_name(f"{target.stem}-crop.jpg")
@@ -92,14 +89,15 @@ def _write_pictures(folder: Path, part: Path, table: pd.DataFrame, boxes: dict[s
         sides = {"width": str(box[2] - box[0]), "height": str(box[3] - box[1])}
         new = {"file": str(target), "sha256": hashlib.sha256(data).hexdigest(), "bytes": str(len(data)), **sides}
         if is_box(row.get("label_box", "")):  # the drawn atlas says where a sheet's label is: that moved
-            new["label_box"] = _inside(crop_box(row["label_box"]), box)
+            new["label_box"] = _inside(read_box(row["label_box"]), box)
         return new
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        results = list(pool.map(cut, boxes))
-    if problems := [result for result in results if isinstance(result, str)]:
+        crops = {image_id: pool.submit(cut, image_id) for image_id in boxes}
+    errors = {table["file"][image_id]: crop.exception() for image_id, crop in crops.items()}
+    if problems := [f"{file}: {error}" for file, error in errors.items() if isinstance(error, ValueError)]:
         raise DataError(problems, "Decide about these pictures again.")
-    changed = pd.DataFrame(results, index=list(boxes), dtype=str)
+    changed = pd.DataFrame([crop.result() for crop in crops.values()], index=list(boxes), dtype=str)
     table = table.copy()
     for column in changed.columns.intersection(table.columns):
         values = changed[column].dropna()
@@ -112,7 +110,7 @@ def _crop(path: Path, box: Box, sha256: str) -> bytes:
     data = path.read_bytes()
     if sha256 and hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError("its content is not that of the sha256 in the manifest")
-    image = open_upright(data)
+    image = decode(data)
     check_box(box, image.size)
     buffer = io.BytesIO()
     image.crop(box).save(buffer, "JPEG", quality=JPEG_QUALITY, icc_profile=image.info.get("icc_profile"))

@@ -8,17 +8,14 @@ order height, width, channel; ``shapes.npy`` holds their heights and widths.
 
 The key is a hash of the size and of every image's id and content, so a changed picture means a new cache. A cache is
 written in a folder of another name and renamed when complete: what has the final name is whole. The cache folder may be
-deleted at any time; the next `pack` writes it anew.
+deleted at any time; the next `pack` writes it again.
 """
 
-import contextlib
 import hashlib
-import io
 import json
 import os
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -26,21 +23,15 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 from filelock import FileLock
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from seran_lib.data.manifest import MANIFEST
+from seran_lib.data.pictures import WORKERS, UnfitError, decode, strict_pillow
 from seran_lib.errors import DataError
 from seran_lib.files import NO_ROOM, file_sha256, replacing_folder, to_disk
 from seran_lib.progress import progress_bar
 
 FORMAT_VERSION = 2  # raise it when the pixels of the same pictures change
 PIXELS, SHAPES = "pixels.bin", "shapes.npy"
-LONGEST = 3  # stored longer side, in shorter sides
-SHORTEST_SIDE = 16  # pixels of a picture; below, nothing of an insect can be seen
-MOST_PIXELS = 200_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow reads more, some by running other programs
-MODES = ("RGB", "L", "P", "RGBA", "LA", "PA", "CMYK", "1")  # of Pillow, with 8 bits a channel at most
-WORKERS = min(8, os.cpu_count() or 1)
 CHUNK = 64  # images decoded ahead of the writer at most
 
 _MEGABYTE = 1_000_000
@@ -179,107 +170,38 @@ def _write_pixels(
     shapes = np.zeros((len(pictures.paths), 2), dtype=np.int32)
     rows = [row for row in range(len(pictures.paths)) if row not in problems]
 
-    def decode(row: int) -> np.ndarray | str:
-        return _decode(pictures.paths[row], contents[row], pictures.side)
-
-    # Threads, not processes: Pillow decodes and resizes without Python's lock, and forking under torch can hang.
+    # Threads, not processes: forking under torch can hang.
     bar = progress_bar(total=len(rows), desc="packing", unit="image", show=progress)
     with bar, strict_pillow(), ThreadPoolExecutor(WORKERS) as pool:
         for first in range(0, len(rows), CHUNK):  # in chunks, or a slow disk would let decoded images pile up
             chunk = rows[first : first + CHUNK]
-            for row, image in zip(chunk, pool.map(decode, chunk), strict=True):
+            decoded = [pool.submit(_decode, pictures.paths[row], contents[row], pictures.side) for row in chunk]
+            for row, image in zip(chunk, decoded, strict=True):
                 bar.update()
-                if isinstance(image, str):
-                    problems[row] = f"{pictures.files[row]}: {image}"
-                elif not problems:
-                    shapes[row] = image.shape[:2]
-                    file.write(image)
+                try:
+                    pixels = image.result()
+                except UnfitError as error:
+                    problems[row] = f"{pictures.files[row]}: {error}"
+                    continue
+                if not problems:
+                    shapes[row] = pixels.shape[:2]
+                    file.write(pixels)
     if problems:
         raise DataError(
-            [problems[row] for row in sorted(problems)], f"Mend these files or delete their rows in {MANIFEST}."
+            [problems[row] for row in sorted(problems)], f"Fix these files or delete their rows in {MANIFEST}."
         )
     return shapes
 
 
-def _decode(path: str, content: str, side: int) -> np.ndarray | str:
-    """The image as stored, uint8 (height, width, 3), or what is wrong with it."""
+def _decode(path: str, content: str, side: int) -> np.ndarray:
+    """The image as stored, uint8 (height, width, 3). Raises `UnfitError`."""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-        if hashlib.sha256(data).hexdigest() != content:
-            return "changed while it was being packed"
-        return _stored_image(data, side)
-    except UnfitError as error:
-        return str(error)
-    except Image.DecompressionBombError:
-        return f"larger than {MOST_PIXELS // _MEGABYTE} megapixels"
-    except UnidentifiedImageError:
-        return f"not an image of a known format ({', '.join(FORMATS)})"
+        data = Path(path).read_bytes()
     except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
-    except Exception as error:  # damaged files make Pillow raise almost anything
-        return f"cannot be decoded ({type(error).__name__}: {error})"
-
-
-class UnfitError(ValueError):
-    """A readable picture that is not fit for training."""
-
-
-def check_fit(image: Image.Image) -> None:
-    """Raises `UnfitError` for a picture that moves, has several pages, or more than 8 bits a channel."""
-    # A camera's multi-picture JPEG (MPO) is a photograph followed by previews: its first frame is the photograph.
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        raise UnfitError("animated or of several pages: keep one picture")
-    if image.mode not in MODES:
-        raise UnfitError(f"colour mode {image.mode}: convert to RGB with 8 bits a channel")
-
-
-def _stored_image(data: bytes, side: int) -> np.ndarray:
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
-    check_fit(image)
-    short, long = sorted(image.size)
-    if short < SHORTEST_SIDE:
-        raise UnfitError(f"only {image.width} x {image.height} pixels; the shorter side needs {SHORTEST_SIDE}")
-
-    ratio = min(long / short, LONGEST)
-    sides = (side, round(side * ratio))
-    image.draft(None, tuple(3 * length for length in sides[::-1]))  # lets the JPEG decoder skip detail nobody will see
-    image.load()
-    if image.mode == "RGBA" or image.has_transparency_data:
-        image = image.convert("RGBA")
-        sheet = Image.new("RGB", image.size, "white")
-        sheet.paste(image, mask=image.getchannel("A"))
-        sheet.info = image.info  # where EXIF says which side is up
-        image = sheet
-    image = image.convert("RGB")
-
-    width, height = image.size
-    if width >= height:
-        keep = min(width, LONGEST * height)
-        left = (width - keep) / 2
-        box, target = (left, 0, left + keep, height), sides[::-1]
-    else:
-        keep = min(height, LONGEST * width)
-        top = (height - keep) / 2
-        box, target = (0, top, width, top + keep), sides
-    image = image.resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
-    with contextlib.suppress(Exception):  # damaged EXIF says nothing about the pixels: taken as upright
-        image = ImageOps.exif_transpose(image)
-    return np.asarray(image)
-
-
-@contextlib.contextmanager
-def strict_pillow() -> Iterator[None]:
-    """Pillow's process-wide switches as packing needs them: truncated files are errors, and so are bombs."""
-    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns above this and raises above twice this
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\b")
-            yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = before
+        raise UnfitError(f"cannot be read ({error.strerror or error})") from None
+    if hashlib.sha256(data).hexdigest() != content:
+        raise UnfitError("changed while it was being packed")
+    return np.asarray(decode(data, side=side))
 
 
 def _no_room(cache: Path, pictures: _Pictures, needed: int) -> DataError:

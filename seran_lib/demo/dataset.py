@@ -19,9 +19,10 @@ from filelock import FileLock
 from PIL import Image, ImageChops, ImageFilter
 
 from seran_lib.data.manifest import MANIFEST
+from seran_lib.data.pictures import Box
 from seran_lib.demo.insects.drawing import Individual, sketch_insect
 from seran_lib.demo.insects.geometry import Sketch, place
-from seran_lib.demo.insects.scene import Box, add_label_and_ruler, add_pin, habitat, photograph, sheet
+from seran_lib.demo.insects.scene import add_label_and_ruler, add_pin, habitat, photograph, sheet
 from seran_lib.demo.insects.species import Species, make_species
 from seran_lib.errors import DataError
 from seran_lib.files import replacing

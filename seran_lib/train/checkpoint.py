@@ -20,7 +20,7 @@ PACKAGE = Path(seran_lib.__file__).parent
 TRAINING_CODE = (
     *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models", "pretrained", "specs")),
     "nets/recompute.py",
-    *(f"data/{name}.py" for name in ("augment", "loaders", "pack")),
+    *(f"data/{name}.py" for name in ("augment", "loaders", "pack", "pictures")),
     *(f"train/{name}.py" for name in ("dataset", "device", "distributed", "evaluate", "recipes", "learner")),
     *(f"train/callbacks/{name}.py" for name in ("step", "recipe")),
 )

@@ -8,9 +8,9 @@ from PIL import ImageOps
 
 from seran_lib.curate.duplicates import near_duplicates
 from seran_lib.curate.proposals import COLUMNS, clusters, propose
+from seran_lib.curate.score import score_crops, score_proposals
 from seran_lib.demo.atlas.server import DemoAtlas
 from seran_lib.demo.dataset import draw_empty, draw_insect, make_species
-from seran_lib.demo.score import score_crops, score_proposals
 
 
 @pytest.fixture(scope="module")

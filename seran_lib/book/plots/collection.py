@@ -13,11 +13,12 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from seran_lib.analysis.stats import wilson
 from seran_lib.book.plots.coast import MAINLAND, TASMANIA
 from seran_lib.book.plots.style import COLOURS, SQUARE, WIDE
+from seran_lib.data.pictures import UnfitError, decode, read_box
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#8C6BB1")
 UNKNOWN = "not stated"
@@ -166,8 +167,7 @@ def figure1(folder: str | Path, manifest: pd.DataFrame, insect_score, columns: i
     apart = _far_apart(looks[seen.index.get_indexer(mine.index)], columns)
     scores = []
     for file in seen["file"]:
-        with Image.open(folder / file) as image:
-            scores.append(insect_score(ImageOps.exif_transpose(image).convert("RGB")))
+        scores.append(insect_score(decode((folder / file).read_bytes())))
     hard = seen.iloc[np.argsort(scores, kind="stable")[:columns]]
     rows = {
         f"two species: {one}, {two}": (alike, [one, two] * columns),
@@ -197,9 +197,8 @@ def show_picture(axis: Axes, path: Path, caption: str = "") -> None:
     """One picture, upright, its centre cut to a square so that a row is even; its caption below."""
     axis.axis("off")
     try:
-        with Image.open(path) as image:
-            axis.imshow(ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (220, 220)))
-    except OSError:
+        axis.imshow(ImageOps.fit(decode(path.read_bytes()), (220, 220)))
+    except (OSError, UnfitError):
         axis.text(0.5, 0.5, "not\nreadable", ha="center", va="center", transform=axis.transAxes, fontsize=11)
     axis.text(
         0.5,
@@ -236,16 +235,14 @@ def _write_arc(axis: Axes, angle: float, radius: float, room: float, name: str) 
 
 def show_crop(axis: Axes, path: Path, crop: str) -> None:
     """The whole picture, with a frame around the part that would be kept ("x0 y0 x1 y1", pixels)."""
-    x0, y0, x1, y1 = map(int, crop.split())
-    with Image.open(path) as image:
-        axis.imshow(ImageOps.exif_transpose(image).convert("RGB"))
+    x0, y0, x1, y1 = read_box(crop)
+    axis.imshow(decode(path.read_bytes()))
     axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=COLOURS["paper"], linewidth=2))
     axis.axis("off")
 
 
 def _look(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        small = ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (_LOOK, _LOOK))
+    small = ImageOps.fit(decode(path.read_bytes()), (_LOOK, _LOOK))
     return np.asarray(small, dtype=np.float32).ravel() / 255
 
 

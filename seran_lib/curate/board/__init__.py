@@ -15,9 +15,10 @@ import pandas as pd
 import traitlets
 from PIL import Image
 
-from seran_lib.curate.decisions import Decisions, check_box, crop_box, open_upright
+from seran_lib.curate.decisions import Decisions, check_box
 from seran_lib.curate.replay import check_proposals
 from seran_lib.data.manifest import read_manifest
+from seran_lib.data.pictures import decode, read_box
 
 FILTERS = ("all", "with proposal", "undecided")
 THUMBNAIL, LARGE = 160, 1200  # pixels of the longer side at most
@@ -128,7 +129,7 @@ class ReviewBoard(anywidget.AnyWidget):
         except OSError:
             data = b""  # can still be dropped
         if decision == "crop":
-            check_box(crop_box(value), open_upright(data).size)
+            check_box(read_box(value), decode(data).size)
         reasons = [one["reason"] for one in self._proposals.get(image_id, []) if one["proposal"] == decision]
         sha256 = hashlib.sha256(data).hexdigest() if data else ""
         self.decisions.set(image_id, decision, value, reasons[0] if reasons else "", sha256)
@@ -159,7 +160,7 @@ class ReviewBoard(anywidget.AnyWidget):
         """Send a picture as JPEG with the size of the original (width, height), or why it cannot be shown."""
         answer: dict[str, Any] = {"image_id": image_id, "large": large, "error": ""}
         try:
-            image = open_upright(self._paths[image_id].read_bytes())
+            image = decode(self._paths[image_id].read_bytes())
         except (OSError, ValueError) as error:
             self.send(answer | {"error": getattr(error, "strerror", "") or str(error)})
             return

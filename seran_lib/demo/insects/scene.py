@@ -7,11 +7,11 @@ functions take their randomness from the generator they are given. Sizes are (wi
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from seran_lib.data.pictures import Box
 from seran_lib.demo.insects.geometry import CIRCLE, Sketch, place, smooth, stroke
 from seran_lib.demo.insects.species import Colour, Species, mix, shift_colour
 
 Size = tuple[int, int]
-Box = tuple[int, int, int, int]
 
 BLACK: Colour = (10, 10, 8)
 WHITE: Colour = (255, 255, 255)

@@ -7,7 +7,7 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from seran_lib.curate import proposals as kinds
-from seran_lib.curate.decisions import Box, crop_box
+from seran_lib.data.pictures import Box, read_box
 
 
 def score_proposals(proposals: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
@@ -50,8 +50,8 @@ def score_crops(
     sheets = truth[(truth["kind"] == "sheet") & truth.index.isin(crops.index)]
     rows = {}
     for image_id, row in sheets.iterrows():
-        crop = crop_box(crops[image_id])
-        furniture = [crop_box(text) for text in (row["label_box"], row["ruler_box"]) if text]
+        crop = read_box(crops[image_id])
+        furniture = [read_box(text) for text in (row["label_box"], row["ruler_box"]) if text]
         insect = mask(image_id).astype(bool) if mask else None
         bottom = min(box[1] for box in furniture)
         if insect is not None:
