@@ -45,6 +45,7 @@ trainings: $(READY)  ## only the training runs of the profile
 test: $(READY)  ## lint, unit tests, and every chapter executed by nbval
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(PYTEST) --no-loadscope-reorder $(TESTS)
 	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && SERAN_RUNS="$$runs" $(PYTEST) -p tests.apart \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg notebooks

@@ -1,7 +1,5 @@
 """Lists that must agree, and generated files that must be up to date."""
 
-import ast
-import importlib.util
 import os
 import re
 import shlex
@@ -127,48 +125,6 @@ def test_readme_names_files_and_sections_that_exist():
 
 def test_every_notebook_is_a_chapter():
     assert {path.stem for path in (ROOT / "notebooks").glob("*.py")} <= set(CHAPTERS)
-
-
-def imported(source, package):
-    """Full names of all that a module of a package imports."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
-def foreign_imports(source, room):
-    """What a module of a room imports of rooms that it may not know."""
-    others = {"data": ("nets", "lab"), "nets": ("data", "lab")}[room]
-    names = imported(source, f"seran_lib.{room}")
-    return [name for name in names if name.split(".")[:2] in [["seran_lib", other] for other in others]]
-
-
-def test_rooms_know_of_each_other_only_what_they_may():
-    for room in ("data", "nets"):
-        for path in (ROOT / "seran_lib" / room).glob("*.py"):
-            assert foreign_imports(path.read_text(encoding="utf-8"), room) == [], path
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "import seran_lib.train.ledger",
-        "from seran_lib import paths, lab",
-        "from seran_lib.train.ledger import read",
-        "from .. import nets",
-        "from ..nets import create_model",
-        "def later():\n    from ..lab import train",
-    ],
-)
-def test_an_import_from_a_foreign_room_is_found_however_it_is_written(source):
-    assert foreign_imports(source, "data")
-
-
-def test_imports_from_the_own_room_and_of_what_all_share_are_no_foreign_ones():
-    assert foreign_imports("from . import split\nfrom .lab import x\nfrom .. import paths\nimport labs", "data") == []
 
 
 def test_environment_check_passes_here_and_names_what_is_too_old(monkeypatch):
