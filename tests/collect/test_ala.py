@@ -5,15 +5,14 @@ import json
 import re
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from misbehaving import Reply, Server
 from requests.adapters import BaseAdapter
 
 from seran_lib.collect.ala import client, replies
@@ -577,33 +576,17 @@ def test_addresses():
 
 @pytest.fixture
 def server():
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    with Server(told(200, reply("image"))) as running:
+        yield running
 
-        def log_message(self, *args):
-            pass
 
-        def do_GET(self):
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.server.asked.append(self.path)
-            status, body = self.server.answer(self.path)
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_GET
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.asked, server.answer = [], lambda path: (200, reply("image"))
-        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield server
-        server.shutdown()
+def told(status, body):
+    """Gives this answer to every request."""
+    return lambda asked: Reply(json.dumps(body).encode(), status)
 
 
 def remembering(folder, server, per_second=0.0):
-    reroute = {"http://atlas.example": f"http://127.0.0.1:{server.server_port}"}
+    reroute = {"http://atlas.example": server.base}
     session = client.listing_session(folder, per_second=per_second, reroute=reroute)
     return client.Atlas(session, **dict.fromkeys(("occurrences", "images", "names"), "http://atlas.example"))
 
@@ -622,7 +605,7 @@ def test_remembered_answers_are_neither_asked_for_again_nor_waited_for(tmp_path,
 
 
 def test_questions_by_post_are_told_apart_and_remembered(tmp_path, server):
-    server.answer = lambda path: (200, reply("image_list"))
+    server.answer = told(200, reply("image_list"))
     for _ in range(2):
         atlas = remembering(tmp_path, server)
         assert dict(atlas.image_info(["i-1"]))["i-1"]["licence"] == "CC BY-NC 4.0"
@@ -631,11 +614,11 @@ def test_questions_by_post_are_told_apart_and_remembered(tmp_path, server):
 
 
 def test_a_remembered_answer_that_cannot_be_used_is_asked_for_again(tmp_path, server):
-    server.answer = lambda path: (200, {"message": "down for maintenance"})
+    server.answer = told(200, {"message": "down for maintenance"})
     for _ in range(2):
         with pytest.raises(DataError, match="down for maintenance"):
             remembering(tmp_path, server).species(client.Query(taxon=ID))
-    server.answer = lambda path: (200, reply("facet_species"))
+    server.answer = told(200, reply("facet_species"))
     assert len(remembering(tmp_path, server).species(client.Query(taxon=ID))) == 4
     asked = len(server.asked)
     assert len(remembering(tmp_path, server).species(client.Query(taxon=ID))) == 4
@@ -643,14 +626,15 @@ def test_a_remembered_answer_that_cannot_be_used_is_asked_for_again(tmp_path, se
 
 
 def test_failures_are_not_remembered(tmp_path, server):
-    server.answer = lambda path: (404, reply("image_unknown"))
+    server.answer = told(404, reply("image_unknown"))
     assert dict(remembering(tmp_path, server).image_info(["a"], details=True)) == {"a": client.UNKNOWN}
-    server.answer = lambda path: (200, reply("image"))
+    server.answer = told(200, reply("image"))
     assert dict(remembering(tmp_path, server).image_info(["a"], details=True))["a"]["licence"] == "CC BY 4.0"
 
 
 def test_an_image_without_an_answer_stops_no_listing_and_a_service_that_is_down_does(tmp_path, server):
-    server.answer = lambda path: (500, {"message": "oops"}) if "bad" in path else (200, reply("image"))
+    well, oops = told(200, reply("image")), told(500, {"message": "oops"})
+    server.answer = lambda asked: (oops if "bad" in asked.path else well)(asked)
     atlas = remembering(tmp_path, server)
     found = dict(atlas.image_info(["a", "bad", "c"], details=True))
     assert found["bad"] == client.UNAVAILABLE and found["a"]["licence"] == found["c"]["licence"] == "CC BY 4.0"
@@ -671,7 +655,7 @@ def test_the_day_of_a_listing_is_that_of_its_oldest_answer(tmp_path, server, mon
 
 def test_a_fresh_listing_passes_over_what_is_remembered(tmp_path, server):
     page = reply("search_mixed_versions")
-    server.answer = lambda path: (200, page)
+    server.answer = told(200, page)
     query, one = client.Query(taxon=ID), "https://taxa.example/prima"
     assert len(list(remembering(tmp_path, server).occurrences(query, one))) == 3
     page |= {"totalRecords": 2, "occurrences": page["occurrences"][:2]}

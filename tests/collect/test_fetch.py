@@ -16,11 +16,12 @@ import threading
 import time
 import zlib
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from misbehaving import Reply, Server
 from PIL import Image
 
 from seran_lib.collect import download
@@ -53,123 +54,65 @@ def bomb():
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-class Source:
+FAULTS = {
+    "page": Reply(b"<html>Sorry</html>", headers={"Content-Type": "text/html; charset=utf-8"}),
+    "noise": Reply(b"\xff\xd8" + bytes(500)),
+    "svg": Reply(b"<svg xmlns='http://www.w3.org/2000/svg'/>", headers={"Content-Type": "image/svg+xml"}),
+    "empty": Reply(b""),
+    "gone": Reply(b"", 410),
+    "forbidden": Reply(b"", 403),
+    "busy": Reply(b"slower", 429, {"Retry-After": "1"}),
+    "busy_for_long": Reply(b"slower", 429, {"Retry-After": "500"}),
+    "unavailable": Reply(b"later", 503),
+    "elsewhere": Reply(b"", 302, {"Location": "file:///etc/hostname"}),
+}
+
+
+class Source(Server):
     """A server of pictures at `/image/{number}/large` that misbehaves on request.
 
     `faults` maps a number to a fault, or to a list of faults for its next requests; `log` counts requests by number.
     """
 
     def __init__(self, latency=0.0):
-        self.faults, self.changed, self.latency = {}, set(), latency
-        self.log, self.connections = Counter(), 0
-        self.hang = threading.Event()
-        source = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def setup(self):
-                source.connections += 1
-                super().setup()
-
-            def do_GET(self):
-                source.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):  # clients that went away
-                pass
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.base = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.hang.set()
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(self.reply)
+        self.faults, self.changed, self.latency, self.log = {}, set(), latency, Counter()
 
     def url(self, number):
         return f"{self.base}/image/{number}/large"
 
-    def answer(self, handler):
-        path, _, secret = handler.path.partition("?")
+    def reply(self, asked):
+        path, _, secret = asked.path.partition("?")
         number = int(path.split("/")[2])
         self.log[number] += 1
         fault = self.faults.get(number)
         if isinstance(fault, list):
             fault = fault.pop(0) if fault else None
         time.sleep(self.latency)
-        body = picture(number + 1000 * (number in self.changed))
-        kind, status, extra = "image/jpeg", 200, {}
-        if fault == "missing":
-            status, kind, body = 404, "image/png", picture(number, "PNG")
-        elif fault == "page":
-            kind, body = "text/html; charset=utf-8", b"<html>Sorry</html>"
-        elif fault == "wrong_type":
-            kind = "application/octet-stream"
-        elif fault == "noise":
-            body = b"\xff\xd8" + bytes(500)
-        elif fault == "half":
-            body = body[: len(body) // 2]
-        elif fault == "svg":
-            kind, body = "image/svg+xml", b"<svg xmlns='http://www.w3.org/2000/svg'/>"
-        elif fault == "bomb":
-            kind, body = "image/png", bomb()
-        elif fault == "large":
-            body = body + bytes(100_000)
-        elif fault == "empty":
-            body = b""
-        elif fault == "gone":
-            status, body = 410, b""
-        elif fault == "forbidden":
-            status, body = 403, b""
-        elif fault == "busy":
-            status, kind, body, extra = 429, "text/plain", b"slower", {"Retry-After": "1"}
-        elif fault == "busy_for_long":
-            status, kind, body, extra = 429, "text/plain", b"slower", {"Retry-After": "500"}
-        elif fault == "unavailable":
-            status, kind, body = 503, "text/plain", b"later"
-        elif fault == "loop":
-            status, body, extra = 302, b"", {"Location": path}
-        elif fault == "elsewhere":
-            status, body, extra = 302, b"", {"Location": "file:///etc/hostname"}
-        elif fault in ("signed", "signed_dead") and not secret:
-            target = self.base if fault == "signed" else "http://127.0.0.1:9"  # nobody listens on the discard port
-            status, body, extra = 302, b"", {"Location": f"{target}{path}?X-Signature=geheim"}
-        elif fault == "hang":
+        if fault == "hang":
             self.hang.wait(60)
+        reply = FAULTS.get(fault) or self.pictured(number, path, fault, secret)
+        return replace(reply, headers={"Content-Type": "image/jpeg"} | reply.headers)
 
-        head = f"HTTP/1.1 {status} .\r\nContent-Type: {kind}\r\n"
-        head += "".join(f"{name}: {value}\r\n" for name, value in extra.items())
-        length = f"Content-Length: {len(body)}\r\n\r\n"
-        wire = handler.wfile
-        if fault == "cut":  # before any answer
-            handler.close_connection = True
-        elif fault == "truncate":
-            wire.write((head + length).encode() + body[: len(body) // 2])
-            handler.close_connection = True
-        elif fault == "cut_chunks":
-            wire.write((head + "Transfer-Encoding: chunked\r\n\r\n10\r\n").encode() + body[:16] + b"\r\n")
-            handler.close_connection = True
-        elif fault == "drip":
-            wire.write((head + length).encode())
-            for byte in body:
-                wire.write(bytes([byte]))
-                time.sleep(0.02)
-        elif fault == "chunks":  # a correct answer without a length
-            wire.write(
-                (head + f"Transfer-Encoding: chunked\r\n\r\n{len(body):x}\r\n").encode() + body + b"\r\n0\r\n\r\n"
-            )
-        else:
-            wire.write((head + length).encode() + body)
+    def pictured(self, number, path, fault, secret):
+        body = picture(number + 1000 * (number in self.changed))
+        match fault:
+            case "missing":
+                return Reply(picture(number, "PNG"), 404, {"Content-Type": "image/png"})
+            case "wrong_type":
+                return Reply(body, headers={"Content-Type": "application/octet-stream"})
+            case "half":
+                return Reply(body[: len(body) // 2])
+            case "bomb":
+                return Reply(bomb(), headers={"Content-Type": "image/png"})
+            case "large":
+                return Reply(body + bytes(100_000))
+            case "loop":
+                return Reply(b"", 302, {"Location": path})
+            case "signed" | "signed_dead" if not secret:
+                target = self.base if fault == "signed" else "http://127.0.0.1:9"  # nobody listens on the discard port
+                return Reply(b"", 302, {"Location": f"{target}{path}?X-Signature=geheim"})
+        return Reply(body, damage=fault or "")
 
 
 @pytest.fixture

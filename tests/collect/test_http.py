@@ -1,61 +1,36 @@
 """The polite session: never faster than the pace, patient with a busy server, and the names of hosts are kept."""
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
 import pytest
 import requests
+from misbehaving import Reply, Server
 
 from seran_lib.collect.http import TIMEOUT, polite_session
 
 
-class Server(ThreadingHTTPServer):
-    """Answers by path: /busy/N is 429 N times and then well; /moved leads to /here; others are well."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.times, self.hosts, self.refused = [], [], 0
-        self.address = f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def do_GET(self):
-        self.server.times.append(time.monotonic())
-        self.server.hosts.append(self.headers["Host"])
-        headers = {"Content-Length": "2"}
-        status = 200
-        if self.path.startswith("/busy/") and self.server.refused < int(self.path[6:]):
-            self.server.refused += 1
-            status, headers["Retry-After"] = 429, "1"
-        elif self.path == "/moved":
-            status, headers["Location"] = 302, "/here"
-        elif self.path == "/round":
-            status, headers["Location"] = 302, "/round"
-        elif self.path == "/broken":
-            status = 500
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-
 @pytest.fixture
 def server():
-    with Server() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    """Answers by path: /busy/N is 429 N times and then well; /moved leads to /here; others are well."""
+    refused = []
+
+    def answer(asked):
+        if asked.path.startswith("/busy/") and len(refused) < int(asked.path[6:]):
+            refused.append(asked)
+            return Reply(status=429, headers={"Retry-After": "1"})
+        leads = {"/moved": "/here", "/round": "/round"}
+        if asked.path in leads:
+            return Reply(status=302, headers={"Location": leads[asked.path]})
+        return Reply(status=500 if asked.path == "/broken" else 200)
+
+    with Server(answer) as running:
         yield running
-        running.shutdown()
+
+
+def times(server):
+    return sorted(asked.time for asked in server.asked)
 
 
 def get(session, url):
@@ -65,24 +40,24 @@ def get(session, url):
 def test_many_threads_together_keep_the_pace(server):
     session = polite_session(per_second=20, connections=8)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: get(session, server.address), range(12)))
-    times = sorted(server.times)
-    assert times[-1] - times[0] > 0.9 * 11 / 20
-    assert min(b - a for a, b in pairwise(times)) > 0.02
+        list(pool.map(lambda _: get(session, server.base), range(12)))
+    asked = times(server)
+    assert asked[-1] - asked[0] > 0.9 * 11 / 20
+    assert min(b - a for a, b in pairwise(asked)) > 0.02
 
 
 def test_without_a_limit_nobody_waits(server):
     session = polite_session(per_second=0)
     before = time.monotonic()
     for _ in range(30):
-        get(session, server.address)
+        get(session, server.base)
     assert time.monotonic() - before < 3  # at any pace below 10 a second it would be more
 
 
 def test_retries_wait_as_told_and_take_their_turn(server):
     session = polite_session(per_second=50, tries=4)
-    assert get(session, server.address + "/busy/2").status_code == 200
-    pauses = [b - a for a, b in pairwise(server.times)]
+    assert get(session, server.base + "/busy/2").status_code == 200
+    pauses = [b - a for a, b in pairwise(times(server))]
     assert len(pauses) == 2
     assert all(0.95 < pause < 5 for pause in pauses)
 
@@ -90,39 +65,39 @@ def test_retries_wait_as_told_and_take_their_turn(server):
 def test_the_pace_holds_for_retries_too(server, monkeypatch):
     session = polite_session(per_second=4, tries=4)
     monkeypatch.setattr("urllib3.util.retry.Retry._sleep_backoff", lambda self: None)
-    assert get(session, server.address + "/broken").status_code == 500
-    assert len(server.times) == 4
-    assert all(b - a > 0.2 for a, b in pairwise(server.times))
+    assert get(session, server.base + "/broken").status_code == 500
+    assert len(times(server)) == 4
+    assert all(b - a > 0.2 for a, b in pairwise(times(server)))
 
 
 def test_a_busy_server_is_reported_after_the_last_try(server):
-    assert get(polite_session(per_second=0, tries=1), server.address + "/busy/9").status_code == 429
-    assert len(server.times) == 1
+    assert get(polite_session(per_second=0, tries=1), server.base + "/busy/9").status_code == 429
+    assert len(times(server)) == 1
 
 
 @pytest.mark.parametrize("jump", [-7_200, 7_200])
 def test_a_jump_of_the_clock_stops_nothing(server, monkeypatch, jump):
     session = polite_session(per_second=50)
-    get(session, server.address)
+    get(session, server.base)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + jump)
     before = time.monotonic()
     for _ in range(3):
-        assert get(session, server.address + "/busy/1").ok
+        assert get(session, server.base + "/busy/1").ok
     assert time.monotonic() - before < 10
 
 
 def test_a_host_is_led_to_another_address_and_keeps_its_name(server):
-    session = polite_session(per_second=0, reroute={"http://atlas.example": server.address})
+    session = polite_session(per_second=0, reroute={"http://atlas.example": server.base})
     response = get(session, "http://atlas.example/moved")
     assert response.url == "http://atlas.example/here"
-    assert set(server.hosts) == {"atlas.example"}
+    assert {asked.host for asked in server.asked} == {"atlas.example"}
 
 
 def test_a_redirect_loop_ends(server):
     with pytest.raises(requests.TooManyRedirects):
-        get(polite_session(per_second=0), server.address + "/round")
-    assert len(server.times) < 10
+        get(polite_session(per_second=0), server.base + "/round")
+    assert len(times(server)) < 10
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from seran_lib.data import pack as pack_module
+from seran_lib.data import pictures
 from seran_lib.data.manifest import read_manifest
 from seran_lib.data.pack import PackedImages, pack
 from seran_lib.errors import DataError
@@ -250,7 +251,7 @@ def test_all_unfit_pictures_are_named_with_reason_and_cure(tmp_path):
 
 
 def test_large_pictures_within_the_limit_are_packed_without_a_warning(tmp_path, monkeypatch, recwarn):
-    monkeypatch.setattr(pack_module, "MOST_PIXELS", 10_000)
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 10_000)
     manifest = write_set(tmp_path, {"most.png": photograph(100, 100), "more.png": photograph(101, 100)})
     with pytest.raises(DataError) as raised:
         pack(tmp_path, manifest, size=SIZE, cache=tmp_path / "cache")
