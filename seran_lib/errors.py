@@ -1,7 +1,6 @@
 """What can go wrong that a user can fix: each message names the file and says how."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 SHOWN = 20  # problems listed in a message; the rest is counted
 
@@ -27,10 +26,7 @@ class CheckpointError(RuntimeError):
 
 
 class WriteError(OSError):
-    """A file that could not be written; `errno` and `strerror` are those of the failure."""
-
-    def __init__(self, path: Path, failure: OSError) -> None:
-        super().__init__(failure.errno, failure.strerror or str(failure), str(path))
+    """A file that could not be written: what went wrong (`errno`, `strerror`), and which (`filename`)."""
 
     def __str__(self) -> str:
         return (

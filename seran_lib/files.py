@@ -39,7 +39,7 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
             to_disk(file)
         os.replace(part, path)
     except OSError as error:
-        raise WriteError(path, error) from error
+        raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -131,7 +131,7 @@ class Workers:
             raise Failure("redirected in a circle or too often") from None
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise Failure("no answer in time", transient=True) from None
-        except ValueError:  # of requests, for what is no address
+        except ValueError:  # of requests, for what is not an address
             raise Failure("its source_url, or where that leads, is not a web address") from None
         except (OSError, urllib3.exceptions.HTTPError):  # all that requests raises is an OSError
             raise Failure("the connection failed or was cut", transient=True) from None
@@ -161,7 +161,7 @@ class Workers:
 
 
 def check_head(response: Response) -> None:
-    """Raises `Failure` for an answer that is no picture, before any of its body is read."""
+    """Raises `Failure` for an answer that is not a picture, before any of its body is read."""
     status = response.status_code
     if status == 404:  # often with a placeholder picture as its body
         raise Failure("missing at the source (404)")

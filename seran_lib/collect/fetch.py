@@ -106,7 +106,7 @@ def fetch(folder: str | Path, *, session: Session, connections: int = 4, progres
 def verify(folder: str | Path, *, progress: bool = True) -> list[str]:
     """Compare every picture of the manifest with its checksum, decode it, and look for files nobody knows.
 
-    Returns the problems, none if the set is whole; pictures of an earlier plan, which are kept, are none. What is
+    Returns the problems, none if the set is whole; pictures of an earlier plan are kept, and are no problem. What is
     missing or damaged is fetched again by the next `fetch`, where the folder has a plan. Raises `DataError` if there is
     no manifest, or while a fetch is at work.
     """
@@ -262,7 +262,7 @@ def _unwritable(folder: Path, run: _Run, error: OSError | sqlite3.OperationalErr
     full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in NO_ROOM
     if not full:
         text = getattr(error, "strerror", None) or error
-        return DataError(f"{folder} cannot be read or written ({text})", "Mend this, then fetch again: it goes on.")
+        return DataError(f"{folder} cannot be read or written ({text})", "Fix this, then fetch again: it goes on.")
     mean = run.bytes / run.fetched if run.fetched else run.mean_bytes
     needed = f", about {mean * run.left / _MEGABYTE:,.0f} MB" if mean else ""
     free = shutil.disk_usage(folder).free / _MEGABYTE

@@ -123,7 +123,7 @@ class State:
             for line, row in read_rows(path, REQUIRED):
                 problems += self._merge_row(line, row)
             if problems:
-                raise DataError(problems, f"Mend or delete these rows of {path}.")
+                raise DataError(problems, f"Fix or delete these rows of {path}.")
             self._db.execute("DELETE FROM merged")
             self._db.execute("INSERT INTO merged VALUES (?)", (content,))
             self._db.execute("COMMIT")

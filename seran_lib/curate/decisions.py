@@ -21,6 +21,7 @@ import pandas as pd
 from filelock import FileLock
 
 from seran_lib.data.pictures import SHORTEST_SIDE, Box, is_box
+from seran_lib.data.tables import parse
 from seran_lib.errors import DataError
 from seran_lib.files import replacing
 
@@ -77,7 +78,7 @@ class Decisions:
         self.reload()
 
     def reload(self) -> None:
-        """Read the file again, such as after somebody else wrote it. The steps to undo begin anew."""
+        """Read the file again, such as after somebody else wrote it. Steps before that cannot be undone."""
         try:
             content = _content(self.path)
         except OSError as error:
@@ -168,35 +169,22 @@ def _content(path: Path) -> bytes | None:
 def _parse(path: Path, content: bytes | None) -> dict[str, Decision]:
     if content is None:
         return {}
-    cure = f"Mend these lines of {path}, or restore an earlier version of it; nothing was changed."
-    try:
-        text = content.decode("utf-8-sig")  # spreadsheets put a byte order mark in front
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path} is not UTF-8 (line {line})", "Save it again as CSV in UTF-8.") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    cure = f"Fix these lines of {path}, or restore an earlier version of it; nothing was changed."
+    header, found, problems = parse(path, content)
+    if header and tuple(header) != COLUMNS:
+        raise DataError(f"line 1 of {path} is not the header {','.join(COLUMNS)}", cure)
+    if not header and not problems:
+        raise DataError(f"{path} is empty: not even the header {','.join(COLUMNS)} is there", cure)
     rows: dict[str, Decision] = {}
     lines: dict[str, int] = {}
-    problems: list[str] = []
-    line = 1
-    try:
-        for values in reader:
-            if line == 1 and tuple(values) != COLUMNS:
-                raise DataError(f"line 1 of {path} is not the header {','.join(COLUMNS)}", cure)
-            if line > 1 and values:  # blank lines are no rows
-                if len(values) != len(COLUMNS):
-                    problems.append(f"line {line}: {len(values)} values where there are {len(COLUMNS)} columns")
-                elif problem := (row := Decision(*values)).problem():
-                    problems.append(f"line {line}: {problem}")
-                elif row.image_id in rows:
-                    problems.append(f"line {line}: {row.image_id!r} stands on line {lines[row.image_id]} already")
-                else:
-                    rows[row.image_id], lines[row.image_id] = row, line
-            line = reader.line_num + 1
-    except csv.Error as error:
-        problems.append(f"line {line}: not readable as CSV from here on ({error})")
-    if line == 1 and not problems:
-        problems.append(f"{path} is empty: not even the header {','.join(COLUMNS)} is there")
+    for line, values in found:
+        row = Decision(*values)
+        if problem := row.problem():
+            problems.append((line, problem))
+        elif row.image_id in rows:
+            problems.append((line, f"{row.image_id!r} stands on line {lines[row.image_id]} already"))
+        else:
+            rows[row.image_id], lines[row.image_id] = row, line
     if problems:
-        raise DataError(problems, cure)
+        raise DataError([f"line {line}: {text}" for line, text in sorted(problems)], cure)
     return rows

@@ -1,13 +1,13 @@
 """Find pictures that are copies of each other: byte for byte, or re-encoded, resized, mirrored, brightened, trimmed.
 
 Perceptual hashes (ImageHash, 64 bits) say which pairs may be copies. Alone they give many false pairs, because pinned
-wings all look alike. So each candidate is looked at: the second thumbnail is laid over the first by shift and scale
+insects all look alike. So each candidate is looked at: the second thumbnail is laid over the first by shift and scale
 (the image alignment of Lucas and Kanade, 1981), and their fine detail, which no two animals share, is correlated. Two
 photographs of one animal are no copies; the manifest's ``record`` and ``group`` join those.
 
 Cost on one core: 1 to 2 s to decode and hash 1,000 small pictures, under 10 s for all distances of 35,000, and 0.1 ms
-for each candidate. Photographs in the field have few; 4,000 pinned wings that all look alike have millions, and take
-4 minutes.
+for each candidate. Photographs in the field have few; 4,000 pinned butterflies that all look alike have
+millions, and take 4 minutes.
 """
 
 import hashlib

@@ -5,7 +5,7 @@ The source folder is never touched, so a decision may be changed and replayed at
 1. `refuse_changed`: a decision about a picture that is now another one stops everything.
 2. `drop`: pictures decided "drop" go.
 3. `label`: pictures decided "label" get the new label.
-4. `crop`: pictures decided "crop" are cut and saved anew as JPEG.
+4. `crop`: pictures decided "crop" are cut and saved again as JPEG.
 5. `label_conflict`: pictures that stand under two names go, unless a reviewer looked at them.
 6. `group`: near-duplicates join the groups of their occurrences, so that no split separates them.
 7. `min_images`: species left with too few pictures go. The paper (section 2) went from 200 species to 123, and from
@@ -157,7 +157,9 @@ def refuse_changed(judged: pd.DataFrame, manifest: pd.DataFrame, folder: Path) -
         if row.sha256 != (now or hashlib.sha256((folder / known["file"][row.Index]).read_bytes()).hexdigest()):
             changed.append(f'{row.Index}: decided "{row.decision}", but the picture is another one now')
     if changed:
-        raise DataError(changed, "Look at these pictures again and decide anew, or delete their rows in the decisions.")
+        raise DataError(
+            changed, "Look at these pictures again and decide again, or delete their rows in the decisions."
+        )
 
 
 def drop(table: pd.DataFrame, choices: pd.DataFrame) -> pd.DataFrame:
@@ -184,7 +186,7 @@ def label(table: pd.DataFrame, choices: pd.DataFrame) -> pd.DataFrame:
 
 
 def label_conflict(table: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
-    """Rule 5. A proposal is no look at the picture; a reviewer's decision, whatever it was, settles the conflict."""
+    """Rule 5. A proposal does not look at the picture; a reviewer's decision, whatever it was, settles the conflict."""
     if "label_conflict" not in table:
         return table
     table = table[(table["label_conflict"] != "1") | table.index.isin(judged.index)].copy()

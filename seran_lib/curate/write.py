@@ -151,7 +151,7 @@ def _write_credits(folder: Path, part: Path, table: pd.DataFrame) -> None:
     write_credits(part, table)
     credits = pd.read_csv(part / CREDITS, dtype=str, keep_default_na=False)
     cropped = table["curation"].str.contains(r"(?:^|; )crop ")
-    credits["changes"] = np.where(cropped, "cropped and saved anew as JPEG", "")
+    credits["changes"] = np.where(cropped, "cropped and saved again as JPEG", "")
     _write_table(part / CREDITS, credits)
     if cropped.any():
         # CC BY-ND and CC BY-NC-ND allow copies, but no changed ones.

@@ -9,8 +9,6 @@ kept as they are. Every value is text and an absent value is the empty string, s
 without a group is a group of its own.
 """
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -19,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from seran_lib.data.tables import header_problems, parse
 from seran_lib.errors import DataError
 
 MANIFEST = "manifest.csv"
@@ -39,22 +38,20 @@ def read_manifest(folder: str | Path) -> pd.DataFrame:
     missing files (a path or a symbolic link must not lead outside the folder), malformed checksums and flags.
     """
     folder = Path(folder)
-    header, rows, lines, problems = _parse(_read_text(folder))
-    missing = [column for column in REQUIRED if column not in header]
-    repeated = sorted({column for column in header if header.count(column) > 1})
-    if missing or repeated:
-        found = [f"missing column: {column} (found: {','.join(header)})" for column in missing]
-        found += [f"column occurs twice: {column}" for column in repeated]
-        raise DataError(found, f"Mend the first line of {folder / MANIFEST}; columns are separated by commas.")
-    if not rows and not problems:
-        raise DataError(f"{folder / MANIFEST} has a header but no rows", "Write one row for each image.")
+    path = folder / MANIFEST
+    header, found, problems = parse(path, _content(folder))
+    if wrong := header_problems(header, REQUIRED):
+        raise DataError(wrong, f"Fix the first line of {path}; columns are separated by commas.")
+    if not found and not problems:
+        raise DataError(f"{path} has a header but no rows", "Write one row for each image.")
 
-    table = pd.DataFrame(rows, columns=header, dtype=str)
+    lines = [line for line, _ in found]
+    table = pd.DataFrame([values for _, values in found], columns=header, dtype=str)
     problems += _check_values(table, lines)
     problems += _check_files(folder, table["file"].tolist(), lines)
     if problems:
         ordered = [f"line {line}: {text}" for line, text in sorted(problems, key=lambda problem: problem[0])]
-        raise DataError(ordered, f"Mend or delete these rows of {folder / MANIFEST}.")
+        raise DataError(ordered, f"Fix or delete these rows of {path}.")
 
     if "group" not in table:
         table["group"] = ""
@@ -103,7 +100,7 @@ def select(manifest: pd.DataFrame, *, min_images: int) -> pd.DataFrame:
     return kept
 
 
-def _read_text(folder: Path) -> str:
+def _content(folder: Path) -> bytes:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder", f"Name the folder which holds {MANIFEST} and its images.")
     path = folder / MANIFEST
@@ -112,35 +109,7 @@ def _read_text(folder: Path) -> str:
     content = path.read_bytes()
     if not content.strip():
         raise DataError(f"{path} is empty", f"Write the header {','.join(REQUIRED)} and a row for each image.")
-    try:
-        return content.decode("utf-8-sig")  # spreadsheets put a byte order mark in front
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path} is not UTF-8 (line {line})", "Save it again as CSV in UTF-8.") from None
-
-
-def _parse(text: str) -> tuple[list[str], list[list[str]], list[int], list[tuple[int, str]]]:
-    """Header, rows as wide as the header, the line each row starts on, and (line, problem) of the others."""
-    # strict: an unclosed quote would otherwise swallow the rest of the file without a word.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] = []
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    problems: list[tuple[int, str]] = []
-    line = 1
-    try:
-        for row in reader:
-            if not header:
-                header = row
-            elif len(row) == len(header):
-                rows.append(row)
-                lines.append(line)
-            elif row:  # blank lines are no rows
-                problems.append((line, f"{len(row)} values where the header has {len(header)} columns"))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        problems.append((line, f"not readable as CSV from here on ({error})"))
-    return header, rows, lines, problems
+    return content
 
 
 def _check_values(table: pd.DataFrame, lines: Sequence[int]) -> list[tuple[int, str]]:

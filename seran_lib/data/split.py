@@ -63,7 +63,7 @@ def split_by_species(manifest: pd.DataFrame, *, seed: int, grouped: bool = True)
             if part not in part_of.values()
         ]
     if problems:
-        raise DataError(problems, "Add images of these species, leave them out (min_images), or mend their groups.")
+        raise DataError(problems, "Add images of these species, leave them out (min_images), or fix their groups.")
     return pd.Series(parts, index=manifest.index, name="part")
 
 

@@ -80,7 +80,7 @@ def test_what_is_set_is_what_is_read_again(tmp_path, wanted):
     ("row", "words"),
     [
         ("a,maybe,,,", "decision 'maybe' is not one of keep, drop, crop, label"),
-        ("a,drop,", "3 values where there are 5 columns"),
+        ("a,drop,", "3 values where the header has 5 columns"),
         ("a,crop,0 0 5,,", "is not a crop box"),
         ("a,crop,5 0 5 9,,", "is not a crop box"),
         ("a,crop,0 0 5 9.5,,", "is not a crop box"),
@@ -477,7 +477,7 @@ def test_credits_name_what_is_left_and_what_was_changed(source, out):
     credits = pd.read_csv(out / "CREDITS.csv", keep_default_na=False).set_index("image_id")
     assert credits["creator"].to_dict() == {"p1": "x", "p2": "y", "p3": "z"}
     assert credits["file"]["p1"] == "images/a/p1-crop.jpg"
-    assert credits["changes"].to_dict() == {"p1": "cropped and saved anew as JPEG", "p2": "", "p3": ""}
+    assert credits["changes"].to_dict() == {"p1": "cropped and saved again as JPEG", "p2": "", "p3": ""}
     summary = (out / "CREDITS.md").read_text()
     assert "3 images" in summary and "`changes`: 1." in summary and "**1 of them must not be passed on:**" in summary
 
@@ -488,7 +488,7 @@ def test_credits_name_what_an_earlier_curation_changed(source, out, tmp_path):
     curate(source, decided(p1=("crop", "0 0 20 20")), out, min_images=1)
     curate(out, decided(p1="keep", p2=("crop", "0 0 20 20")), tmp_path / "twice", min_images=1)
     credits = pd.read_csv(tmp_path / "twice" / "CREDITS.csv", keep_default_na=False).set_index("image_id")
-    changed = "cropped and saved anew as JPEG"
+    changed = "cropped and saved again as JPEG"
     assert credits["changes"].to_dict() == {"p0": "", "p1": changed, "p2": changed, "p3": ""}
     summary = (tmp_path / "twice" / "CREDITS.md").read_text()
     assert "`changes`: 2." in summary and "**1 of them must not be passed on:**" in summary

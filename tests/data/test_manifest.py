@@ -158,17 +158,17 @@ def test_a_folder_reached_by_a_link_is_read(tmp_path):
 
 
 def test_message_shows_twenty_problems_a_count_and_the_cure():
-    error = DataError([f"problem {number}" for number in range(1, 31)], "Mend them.")
+    error = DataError([f"problem {number}" for number in range(1, 31)], "Fix them.")
     assert "problem 20" in str(error) and "problem 21" not in str(error)
-    assert "30 problems" in str(error) and "and 10 more" in str(error) and str(error).endswith("Mend them.")
+    assert "30 problems" in str(error) and "and 10 more" in str(error) and str(error).endswith("Fix them.")
     assert len(error.problems) == 30
-    assert str(DataError("one thing", "Mend it.")) == "one thing\nMend it."
+    assert str(DataError("one thing", "Fix it.")) == "one thing\nFix it."
 
 
 def test_error_survives_the_way_back_from_a_worker_process():
-    error = pickle.loads(pickle.dumps(DataError(["a", "b"], "Mend them.")))
+    error = pickle.loads(pickle.dumps(DataError(["a", "b"], "Fix them.")))
     assert error.problems == ["a", "b"]
-    assert str(error) == str(DataError(["a", "b"], "Mend them."))
+    assert str(error) == str(DataError(["a", "b"], "Fix them."))
 
 
 # Text a CSV file in UTF-8 can hold; an image file's name is given by its row, so only free columns take any text.
