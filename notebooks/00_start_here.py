@@ -55,7 +55,8 @@ from seran_lib.book.environment import check_environment
 from seran_lib.book.notebook import chapters, finish, profiles, show_table
 from seran_lib.book.plots.style import save_pictures, show_pictures, use_book_style
 from seran_lib.data.augment import plain_view
-from seran_lib.demo.dataset import draw_insect, make_species
+from seran_lib.demo.insects.picture import draw_insect
+from seran_lib.demo.insects.species import make_species
 from seran_lib.nets import create_model, describe
 from seran_lib.train.profiles import TABLE1, TABLE2
 from seran_lib.train.settings import resolve

@@ -57,7 +57,8 @@ from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots.diagrams import draw_wirings
 from seran_lib.book.plots.style import COLOURS, WIDE, save, save_pictures, show_pictures, use_book_style
 from seran_lib.data.augment import plain_view
-from seran_lib.demo.dataset import draw_insect, make_species
+from seran_lib.demo.insects.picture import draw_insect
+from seran_lib.demo.insects.species import make_species
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.attention import AttentionModule, MaskBranch, upsample
 from seran_lib.nets.blocks import Bottleneck, make_pool

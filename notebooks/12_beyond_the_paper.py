@@ -63,7 +63,8 @@ from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots.style import save, save_pictures, show_pictures, use_book_style
 from seran_lib.book.plots.training import picture_grid, plot_curves
 from seran_lib.data import augment
-from seran_lib.demo.dataset import draw_insect, make_species
+from seran_lib.demo.insects.picture import draw_insect
+from seran_lib.demo.insects.species import make_species
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.pretrained import create_pretrained
 from seran_lib.train import learner

@@ -5,6 +5,8 @@ needs the columns ``image_id``, ``file`` (relative to the folder, with forward s
 optional are ``species, group, source_url, record, licence, attribution, sha256, hybrid, label_conflict``; others are
 kept as they are. Every value is text and an absent value is the empty string, so a label such as "NA" stays a label.
 
+Masks of the insects may lie beside the images: `data.masks`.
+
 ``group`` names what a split must not separate: photographs of one specimen, one occurrence or near-duplicates. An image
 without a group is a group of its own.
 """

@@ -1,8 +1,8 @@
 """Test pictures with something taken away or put elsewhere: what does the network still recognise?
 
 All work on square windows as stored by `data.pack`, before they are resized, (n, S, S, 3) uint8. Whatever is erased is
-filled smoothly from what surrounds it, so that on a plain sheet no outline is left. Such pictures are of a kind the
-network never saw in training. So each erasure has a control, in which as many pixels are erased elsewhere.
+filled smoothly from what surrounds it, so that on a plain sheet no outline is left. The network never
+saw such pictures in training. So each erasure has a control, in which as many pixels are erased elsewhere.
 """
 
 from collections.abc import Callable
@@ -159,7 +159,7 @@ def _beside(scenes: Scenes, mask: np.ndarray, taboo: np.ndarray) -> np.ndarray:
     return filled(scenes.pictures, elsewhere(mask, taboo, scenes.blobs))
 
 
-Edit = Callable[[Scenes, Scenes], np.ndarray]  # the scenes and, for each, one of another kind -> pictures
+Edit = Callable[[Scenes, Scenes], np.ndarray]  # the scenes and, for each, one of another species -> pictures
 EDITS: MappingProxyType[str, Edit] = MappingProxyType(
     {
         "as it is": lambda s, o: s.pictures,

@@ -1,10 +1,10 @@
 """Where the insect is in each image of a set, and where label and ruler are, in the pixels the network is given.
 
-On drawn insects both are known exactly, because the drawing can be repeated. On photographs of specimen sheets they
-are found by plain image processing (`data.sheets`, where nothing is trained). Field photographs have no such masks.
+Masks that lie beside the images are exact (`data.masks`): drawn insects have them, photographs if you draw some. On
+photographs of specimen sheets without a mask both are found by plain image processing (`curate.sheets`, where nothing
+is trained). Field photographs without a mask are left out.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +12,19 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from seran_lib.curate.sheets import find_sheet
-from seran_lib.demo.dataset import CARD, Drawing, redraw
+from seran_lib.data.masks import MASKS, read_mask
+from seran_lib.data.pictures import decode
 from seran_lib.train.dataset import Dataset
 
-PLAUSIBLE = (0.02, 0.6)  # of the picture; less is a crumb, more is sheet taken for wing
+PLAUSIBLE = (0.02, 0.6)  # of the picture; less is a crumb, more is sheet taken for insect
 
 
 @dataclass(frozen=True)
 class Regions:
-    """Masks of the images of a part, (n, side, side) bool, on the square windows that `PackedImages.fetch` cuts.
+    """Masks of the test images, (n, side, side) bool, on the square windows that `PackedImages.fetch` cuts.
 
-    `furniture` is label, ruler and colour chart. `usable` (n,) says whether an insect was found and is of plausible
-    size; `exact` whether the masks are known and not estimated.
+    `furniture` is label, ruler and colour chart. `usable` (n,) says whether there is an insect, and where it was found,
+    whether its size is plausible; `exact` whether all masks were there and none was found.
     """
 
     insect: np.ndarray
@@ -33,19 +34,19 @@ class Regions:
 
 
 def find_regions(dataset: Dataset) -> Regions:
-    """The regions of every test image, in their order."""
-    rows = np.flatnonzero(dataset.parts == "test")
-    side, exact = dataset.images.side, (Path(dataset.folder) / CARD).is_file()
-    if exact:
-        drawings = redraw(dataset.folder, dataset.manifest["image_id"].to_numpy()[rows])
-        found = ((drawing.mask.astype(bool), _boxes(drawing)) for drawing in drawings)
-    else:
-        found = _photographed(dataset, rows)
-    insect, furniture = (
-        np.stack(masks) for masks in zip(*((as_window(a, side), as_window(b, side)) for a, b in found), strict=True)
-    )
+    """The regions of every test image, in their order. Raises DataError for a mask that cannot be used."""
+    images = dataset.manifest[dataset.parts == "test"]
+    shape = (len(images), dataset.images.side, dataset.images.side)
+    insect, furniture, exact = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(len(images), bool)
+    for k, (image_id, file) in enumerate(zip(images["image_id"], images["file"], strict=True)):
+        mask = Path(dataset.folder, MASKS, f"{image_id}.png")
+        exact[k] = mask.is_file()
+        image = decode(Path(dataset.folder, file).read_bytes())
+        found = read_mask(mask, image.size) if exact[k] else _found(image)
+        insect[k], furniture[k] = (as_window(region, dataset.images.side) for region in found)
     share = insect.mean(axis=(1, 2))
-    return Regions(insect, furniture & ~insect, (share > PLAUSIBLE[0]) & (exact | (share < PLAUSIBLE[1])), exact)
+    usable = (share > PLAUSIBLE[0]) & (exact | (share < PLAUSIBLE[1]))
+    return Regions(insect, furniture & ~insect, usable, bool(exact.all()))
 
 
 def as_window(mask: np.ndarray, side: int) -> np.ndarray:
@@ -53,18 +54,8 @@ def as_window(mask: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(ImageOps.fit(Image.fromarray(mask.astype(np.uint8) * 255), (side, side))) >= 128
 
 
-def _photographed(dataset: Dataset, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for file in dataset.manifest["file"].to_numpy()[rows]:
-        with Image.open(Path(dataset.folder) / file) as image:
-            upright = ImageOps.exif_transpose(image)
-            sheet = find_sheet(upright)
-        nothing = np.zeros((upright.height, upright.width), dtype=bool)
-        yield (sheet.specimen, sheet.furniture) if sheet else (nothing, nothing)
-
-
-def _boxes(drawing: Drawing) -> np.ndarray:
-    """Label and ruler of a drawn sheet, (height, width) bool."""
-    mask = np.zeros_like(drawing.mask, dtype=bool)
-    for x0, y0, x1, y1 in filter(None, (drawing.label_box, drawing.ruler_box)):
-        mask[y0:y1, x0:x1] = True
-    return mask
+def _found(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    """Insect and furniture of a specimen sheet, (height, width) bool; of another picture, nothing."""
+    sheet = find_sheet(image)
+    nothing = np.zeros((image.height, image.width), dtype=bool)
+    return (sheet.specimen, sheet.furniture) if sheet else (nothing, nothing)

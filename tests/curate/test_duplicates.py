@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from seran_lib.curate.duplicates import Fingerprint, cluster_names, find_copies, fingerprint, near_duplicates
-from seran_lib.demo.dataset import draw_insect, make_species
+from seran_lib.demo.insects.picture import draw_insect
+from seran_lib.demo.insects.species import make_species
 
 SPECIES = make_species(6, seed=2)
 

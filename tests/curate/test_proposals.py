@@ -10,7 +10,8 @@ from seran_lib.curate.duplicates import near_duplicates
 from seran_lib.curate.proposals import COLUMNS, clusters, propose
 from seran_lib.curate.score import score_crops, score_proposals
 from seran_lib.demo.atlas.server import DemoAtlas
-from seran_lib.demo.dataset import draw_empty, draw_insect, make_species
+from seran_lib.demo.insects.picture import draw_empty, draw_insect
+from seran_lib.demo.insects.species import make_species
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from seran_lib.curate.sheets import find_sheet, furniture_crop, has_insect
-from seran_lib.demo.dataset import draw_empty, draw_insect, make_species
+from seran_lib.demo.insects.picture import draw_empty, draw_insect
+from seran_lib.demo.insects.species import make_species
 
 SPECIES = make_species(14, seed=3)
 

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image, ImageFilter
 
 from seran_lib.data.manifest import read_manifest
+from seran_lib.data.masks import read_mask
 from seran_lib.demo import dataset
-from seran_lib.demo.dataset import draw_atlas, draw_empty, draw_insect, make_species
-from seran_lib.demo.insects.species import PLANS
+from seran_lib.demo.dataset import draw_atlas
+from seran_lib.demo.insects.picture import draw_empty, draw_insect
+from seran_lib.demo.insects.species import PLANS, make_species
 from seran_lib.errors import DataError
 
 SMALL = {"species": 4, "images_per_species": 6, "side": 40, "seed": 3}
@@ -217,12 +219,28 @@ def test_the_same_arguments_give_the_same_bytes(atlas, tmp_path):
     assert (other / "manifest.csv").read_bytes() != (atlas / "manifest.csv").read_bytes()
 
 
+def test_every_image_has_its_mask_beside_it(tmp_path, monkeypatch):
+    drawings = []
+
+    def keep(*args, **options):
+        drawings.append(draw_insect(*args, **options))
+        return drawings[-1]
+
+    monkeypatch.setattr(dataset, "draw_insect", keep)
+    folder = draw_atlas(tmp_path / "a", **SMALL)
+    for row, drawing in zip(read_manifest(folder).itertuples(), drawings, strict=True):
+        insect, furniture = read_mask(folder / "masks" / f"{row.image_id}.png", drawing.image.size)
+        assert np.array_equal(insect, drawing.mask == 1) and insect.any()
+        x0, y0, x1, y1 = drawing.label_box or (0, 0, 0, 0)
+        assert furniture[y0:y1, x0:x1].all() and furniture.any() == (row.view == "sheet")
+
+
 def test_a_complete_atlas_is_kept(atlas, monkeypatch):
     monkeypatch.setattr(dataset, "draw_insect", lambda *_, **__: pytest.fail("drawn again"))
     assert draw_atlas(atlas, **SMALL) == atlas
 
 
-def test_an_interrupted_atlas_is_drawn_anew(atlas, tmp_path, monkeypatch):
+def test_an_interrupted_atlas_is_drawn_again(atlas, tmp_path, monkeypatch):
     calls = iter(range(5))
 
     def stops(*args, **options):
@@ -241,7 +259,7 @@ def test_an_interrupted_atlas_is_drawn_anew(atlas, tmp_path, monkeypatch):
     assert contents(draw_atlas(folder, **SMALL)) == contents(atlas)
 
 
-@pytest.mark.parametrize("lost", ["images/drawn-000002.jpg", "manifest.csv"])
+@pytest.mark.parametrize("lost", ["images/drawn-000002.jpg", "masks/drawn-000002.png", "manifest.csv"])
 def test_a_lost_file_is_drawn_again(lost, atlas, tmp_path):
     folder = draw_atlas(tmp_path / "a", **SMALL)
     (folder / lost).unlink()

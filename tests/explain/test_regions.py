@@ -1,42 +1,32 @@
-"""Outlines: exact on drawn insects, found on sheets, and not pretended where there is nothing to find."""
+"""Regions: read from masks, found on sheets, and not pretended where there is nothing to find."""
 
 import dataclasses
-import hashlib
-import io
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from seran_lib.demo import dataset as drawn_module
-from seran_lib.demo.dataset import draw_insect, make_species
+from seran_lib.data.masks import write_mask
+from seran_lib.demo.insects.picture import draw_insect
+from seran_lib.demo.insects.species import make_species
 from seran_lib.explain.regions import as_window, find_regions
 from seran_lib.train.dataset import open_dataset
 
 
-def test_drawn_insects_have_the_outline_of_the_very_picture_that_was_drawn(settings, monkeypatch):
-    """The masks come from drawing again: what is drawn must be the file in the atlas, byte by byte."""
-    drawn = []
-
-    def draw(*arguments, **options):
-        drawing = draw_insect(*arguments, **options)
-        buffer = io.BytesIO()
-        drawing.image.save(buffer, "JPEG", quality=90)
-        drawn.append(hashlib.sha256(buffer.getvalue()).hexdigest())
-        return drawing
-
-    monkeypatch.setattr(drawn_module, "draw_insect", draw)
+def test_drawn_insects_are_known_by_the_masks_beside_them(settings):
     dataset = open_dataset(settings)
     regions = find_regions(dataset)
     test = dataset.parts == "test"
-    assert drawn == dataset.manifest["sha256"][test].tolist()
     assert regions.exact and regions.usable.all()
     side = dataset.images.side
     assert regions.insect.shape == regions.furniture.shape == (test.sum(), side, side)
     is_sheet = dataset.manifest["view"].to_numpy()[test] == "sheet"
     assert (regions.furniture.any(axis=(1, 2)) == is_sheet).all()
     assert not (regions.insect & regions.furniture).any()
+    first = Path(dataset.folder, "masks", dataset.manifest["image_id"].to_numpy()[test][0] + ".png")
+    assert np.array_equal(regions.insect[0], as_window(np.asarray(Image.open(first)) == 255, side))
 
 
 def board(path, *, insect=True):
@@ -81,6 +71,29 @@ def test_on_a_sheet_specimen_and_furniture_are_found(photographs):
 
 def test_a_sheet_without_a_specimen_is_not_used(photographs):
     assert find_regions(photographs).usable.tolist() == [True, True, False]
+
+
+def test_a_readers_own_mask_is_used_before_anything_is_looked_for(photographs, tmp_path):
+    insect, label = np.zeros((2, 200, 260), dtype=bool)
+    insect[20:180, 40:220], label[190:] = True, True  # too large to be believed, if it had been found
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "2.png", insect, label)
+    regions, side = find_regions(photographs), photographs.images.side
+    assert regions.usable.all() and not regions.exact, "the others were found"
+    assert np.array_equal(regions.insect[2], as_window(insect, side))
+    assert regions.furniture[2].any() and not (regions.furniture[2] & ~as_window(label, side)).any()
+
+
+@pytest.mark.parametrize("oriented", [False, True])
+def test_a_mask_is_that_of_the_upright_picture(photographs, tmp_path, oriented):
+    if oriented:
+        with Image.open(tmp_path / "0.png") as image:
+            exif = image.getexif()
+            exif[0x0112] = 6  # lies on its side
+            image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "0.png", exif=exif)
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "0.png", np.ones((200, 260), dtype=bool), np.zeros((200, 260), dtype=bool))
+    assert find_regions(photographs).insect[0].all()
 
 
 def test_field_photographs_are_not_used(photographs, tmp_path):

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from seran_lib.data.pictures import Box
 from seran_lib.demo.atlas.records import ADDRESS, IMAGES, LICENCES, MUSEUM, RESOURCES, Picture, Records
-from seran_lib.demo.dataset import Drawing, draw_empty, draw_insect
+from seran_lib.demo.insects.picture import Drawing, draw_empty, draw_insect
 
 LONGEST = {"original": 0, "large": 650, "thumbnail": 300}  # longest side in pixels; 0: as uploaded
 NO_PICTURE = ("broken", "missing")  # kinds of which nothing can be decoded

@@ -1,4 +1,4 @@
-"""What all drawn insects share: the traits of an `Individual`, and body parts, fur, legs and antennae to sketch."""
+"""What drawn insects share: the traits of an `Individual`, and body parts, fur, legs, antennae and wings to sketch."""
 
 from dataclasses import dataclass
 
@@ -111,7 +111,7 @@ def legs(sketch: Sketch, hips, reach, width: float, colour: Colour, rng: np.rand
 
 
 def antennae(sketch: Sketch, root, length: float, width: float, species: Species, rng: np.random.Generator) -> None:
-    """A pair of antennae of the species' kind, from `root` (right-hand side) forward and outward."""
+    """A pair of antennae of the species, from `root` (right-hand side) forward and outward."""
     kind, colour = species.antenna, mix(species.dark, BLACK, 0.2)
     curves = {
         "clubbed": [(0, 0), (0.22, -0.45), (0.42, -0.85), (0.52, -1.0)],
@@ -141,3 +141,25 @@ def antennae(sketch: Sketch, root, length: float, width: float, species: Species
             for turn in (-50, -10, 30):
                 leaf = place([ahead / np.hypot(*ahead)], degrees=turn * sign)[0] * 0.4 * length
                 sketch.fill(stroke(np.array([tip, tip + leaf]), [width, 1.8 * width]), colour, solid=True)
+
+
+def wing(points: dict[str, list], origin, degrees: float, one: Individual, sign: int, species: Species, torn) -> Patch:
+    """A wing as a patch: s from the hinge to the outer margin, t from the front edge to the hind edge."""
+    lead, trail = smooth(points["lead"]), smooth(points["trail"])
+    end = smooth([points["lead"][-1], *points["outer"], points["trail"][-1]])
+    t = np.linspace(0, 1, 25)
+    edge = np.sin(np.pi * t)
+    scale = 1 + species.scallop * (np.abs(np.sin(6 * np.pi * t)) - 0.5) * edge - torn * edge
+    end = end * scale[:, None]
+    base = np.repeat(lead[:1], 25, axis=0)
+    stretch = one.wing_stretch(sign)
+    return Patch(*(place(side, origin, degrees, stretch, sign) for side in (lead, trail, base, end)))
+
+
+def tears(one: Individual, rng: np.random.Generator) -> np.ndarray:
+    """Depth (fraction of the wing) of damage along the outer margin, (25,): rare notches that grow with wear."""
+    depth = np.zeros(25)
+    for _ in range(rng.poisson(1.6 * one.wear)):
+        at = int(rng.integers(3, 20))
+        depth[at : at + 3] += rng.uniform(0.03, 0.14) * np.array([0.5, 1.0, 0.6])
+    return depth

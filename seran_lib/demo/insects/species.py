@@ -13,6 +13,7 @@ from itertools import cycle
 import numpy as np
 
 Colour = tuple[int, int, int]
+Traits = dict[str, object]
 
 PLANS = ("butterfly", "beetle", "bee", "moth", "fly")
 
@@ -142,11 +143,95 @@ def _pick(rng: np.random.Generator, choices: Sequence):
     return choices[int(rng.integers(len(choices)))]
 
 
+# ---- the first species of a genus: traits that only its body plan has -----------------------------------------------
+
+
+def _butterfly(rng: np.random.Generator) -> Traits:
+    return {
+        "antenna": "clubbed",
+        "apex": rng.uniform(-0.10, 0.10),
+        "tail": _pick(rng, (0.0, 0.0, 0.0, 0.22, 0.32)),
+        "scallop": _pick(rng, (0.0, 0.02, 0.04)),
+        "margin": _pick(rng, (0.0, 0.07, 0.10, 0.14)),
+        "tip": _pick(rng, (0.0, 0.0, 0.30, 0.42)),
+        "bands": int(rng.integers(0, 3)),
+        "band_at": rng.uniform(0.5, 0.66),
+        "band_width": rng.uniform(0.07, 0.15),
+        "wave": rng.uniform(0.0, 0.03),
+        "eyespots": int(rng.integers(0, 4)),
+        "eyespot_size": rng.uniform(0.06, 0.085),
+        "veins": rng.uniform(0.15, 0.6),
+        "speckles": int(_pick(rng, (0, 0, 14))),
+    }
+
+
+def _moth(rng: np.random.Generator) -> Traits:
+    return {
+        "antenna": _pick(rng, ("feathered", "thread")),
+        "girth": rng.uniform(1.15, 1.6),
+        "wing_breadth": rng.uniform(0.8, 1.05),
+        "apex": rng.uniform(-0.04, 0.05),
+        "scallop": _pick(rng, (0.0, 0.0, 0.025)),
+        "margin": _pick(rng, (0.0, 0.05, 0.09)),
+        "bands": int(rng.integers(1, 4)),
+        "band_at": rng.uniform(0.6, 0.78),
+        "band_width": rng.uniform(0.035, 0.09),
+        "wave": rng.uniform(0.01, 0.035),
+        "eyespots": int(rng.integers(0, 2)),
+        "eyespot_size": rng.uniform(0.07, 0.1),
+        "veins": rng.uniform(0.0, 0.25),
+        "speckles": int(rng.integers(20, 60)),
+    }
+
+
+def _beetle(rng: np.random.Generator) -> Traits:
+    markings = _pick(rng, ("spots", "stripes", "bands", "plain"))
+    return {
+        "antenna": _pick(rng, ("clubbed", "thread", "long", "fan")),
+        "body_length": rng.uniform(0.85, 1.3),
+        "girth": rng.uniform(0.85, 1.3),
+        "spots": int(rng.integers(2, 6)) if markings == "spots" else 0,
+        "stripes": int(rng.integers(1, 3)) if markings == "stripes" else 0,
+        "bands": int(rng.integers(1, 4)) if markings == "bands" else 0,
+        "band_at": rng.uniform(0.22, 0.3),
+        "band_width": rng.uniform(0.09, 0.15),
+        "wave": rng.uniform(0.0, 0.04),
+        "eyespot_size": rng.uniform(0.05, 0.075),
+        "striae": _pick(rng, (0.0, 0.25, 0.45)),
+        "collar": bool(rng.integers(2)),
+    }
+
+
+def _bee(rng: np.random.Generator) -> Traits:
+    return {
+        "antenna": "elbowed",
+        "girth": rng.uniform(0.8, 1.2),
+        "band_width": rng.uniform(0.3, 0.6),
+        "tip": _pick(rng, (0.0, 0.0, 0.22)),
+        "smoke": _pick(rng, (0.0, 0.15, 0.6)),
+        "veins": rng.uniform(0.5, 0.9),
+    }
+
+
+def _fly(rng: np.random.Generator) -> Traits:
+    return {
+        "antenna": "bristle",
+        "hair": rng.uniform(0.1, 0.35),
+        "band_width": rng.uniform(0.25, 0.5),
+        "stripes": int(rng.integers(0, 4)),
+        "smoke": _pick(rng, (0.0, 0.1, 0.5)),
+        "veins": rng.uniform(0.4, 0.8),
+    }
+
+
+_FOUNDERS = {"butterfly": _butterfly, "moth": _moth, "beetle": _beetle, "bee": _bee, "fly": _fly}
+
+
 def _founder(plan: str, palette: tuple[Colour, ...], name: str, rng: np.random.Generator) -> Species:
     """The first species of a genus: palette, proportions and pattern at random within its body plan."""
     turn, tone = rng.uniform(-9, 9), rng.uniform(0.92, 1.08)
     ground, second, accent, dark = (shift_colour(c, turn, 1.0, tone) for c in palette)
-    traits = {
+    traits: Traits = {
         "name": name,
         "genus": name.split()[0],
         "plan": plan,
@@ -163,75 +248,7 @@ def _founder(plan: str, palette: tuple[Colour, ...], name: str, rng: np.random.G
         "wing_length": rng.uniform(0.9, 1.12),
         "wing_breadth": rng.uniform(0.86, 1.15),
     }
-    if plan == "butterfly":
-        traits |= {
-            "antenna": "clubbed",
-            "apex": rng.uniform(-0.10, 0.10),
-            "tail": _pick(rng, (0.0, 0.0, 0.0, 0.22, 0.32)),
-            "scallop": _pick(rng, (0.0, 0.02, 0.04)),
-            "margin": _pick(rng, (0.0, 0.07, 0.10, 0.14)),
-            "tip": _pick(rng, (0.0, 0.0, 0.30, 0.42)),
-            "bands": int(rng.integers(0, 3)),
-            "band_at": rng.uniform(0.5, 0.66),
-            "band_width": rng.uniform(0.07, 0.15),
-            "wave": rng.uniform(0.0, 0.03),
-            "eyespots": int(rng.integers(0, 4)),
-            "eyespot_size": rng.uniform(0.06, 0.085),
-            "veins": rng.uniform(0.15, 0.6),
-            "speckles": int(_pick(rng, (0, 0, 14))),
-        }
-    elif plan == "moth":
-        traits |= {
-            "antenna": _pick(rng, ("feathered", "thread")),
-            "girth": rng.uniform(1.15, 1.6),
-            "wing_breadth": rng.uniform(0.8, 1.05),
-            "apex": rng.uniform(-0.04, 0.05),
-            "scallop": _pick(rng, (0.0, 0.0, 0.025)),
-            "margin": _pick(rng, (0.0, 0.05, 0.09)),
-            "bands": int(rng.integers(1, 4)),
-            "band_at": rng.uniform(0.6, 0.78),
-            "band_width": rng.uniform(0.035, 0.09),
-            "wave": rng.uniform(0.01, 0.035),
-            "eyespots": int(rng.integers(0, 2)),
-            "eyespot_size": rng.uniform(0.07, 0.1),
-            "veins": rng.uniform(0.0, 0.25),
-            "speckles": int(rng.integers(20, 60)),
-        }
-    elif plan == "beetle":
-        markings = _pick(rng, ("spots", "stripes", "bands", "plain"))
-        traits |= {
-            "antenna": _pick(rng, ("clubbed", "thread", "long", "fan")),
-            "body_length": rng.uniform(0.85, 1.3),
-            "girth": rng.uniform(0.85, 1.3),
-            "spots": int(rng.integers(2, 6)) if markings == "spots" else 0,
-            "stripes": int(rng.integers(1, 3)) if markings == "stripes" else 0,
-            "bands": int(rng.integers(1, 4)) if markings == "bands" else 0,
-            "band_at": rng.uniform(0.22, 0.3),
-            "band_width": rng.uniform(0.09, 0.15),
-            "wave": rng.uniform(0.0, 0.04),
-            "eyespot_size": rng.uniform(0.05, 0.075),
-            "striae": _pick(rng, (0.0, 0.25, 0.45)),
-            "collar": bool(rng.integers(2)),
-        }
-    elif plan == "bee":
-        traits |= {
-            "antenna": "elbowed",
-            "girth": rng.uniform(0.8, 1.2),
-            "band_width": rng.uniform(0.3, 0.6),
-            "tip": _pick(rng, (0.0, 0.0, 0.22)),
-            "smoke": _pick(rng, (0.0, 0.15, 0.6)),
-            "veins": rng.uniform(0.5, 0.9),
-        }
-    else:
-        traits |= {
-            "antenna": "bristle",
-            "hair": rng.uniform(0.1, 0.35),
-            "band_width": rng.uniform(0.25, 0.5),
-            "stripes": int(rng.integers(0, 4)),
-            "smoke": _pick(rng, (0.0, 0.1, 0.5)),
-            "veins": rng.uniform(0.4, 0.8),
-        }
-    return Species(**traits)
+    return Species(**traits | _FOUNDERS[plan](rng))
 
 
 def _sister_traits(one: Species, rng: np.random.Generator) -> list[tuple[str, object]]:
