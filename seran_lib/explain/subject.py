@@ -63,7 +63,7 @@ def make_subject(settings: Settings, dataset: Dataset, regions: Regions) -> Subj
     if len(np.unique(targets)) < 2:
         raise DataError(
             f"an insect was found in {len(chosen)} of {len(rows)} test images: too few to say where a network looks",
-            "Insects are found on specimen sheets; of other photographs, draw masks (seran_lib/data/masks.py says how).",
+            "Insects are found on specimen sheets; for other photographs draw masks, as seran_lib/data/masks.py says.",
         )
     pictures = dataset.images.fetch(rows[chosen], np.full(len(chosen), 0.5))
     rng, recipe = np.random.default_rng((settings.seed, 12)), RECIPES[settings.recipe]
