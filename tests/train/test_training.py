@@ -256,10 +256,8 @@ def test_all_code_that_decides_the_weights_is_known_to_checkpoints():
     """Of what training imports, the rest decides nothing, or only what settings and fingerprint of the data hold."""
     others = {f"seran_lib.{name}" for name in "paper paper.facts paths progress errors files data train".split()}
     others |= {f"seran_lib.data.{name}" for name in ("manifest", "split", "tables")}
-    others |= {f"seran_lib.data.{name}" for name in ("pictures", "split")} | {
-        "seran_lib.nets",
-        "seran_lib.nets.describe",
-    }
+    own = ("checkpoint", "cost", "ledger", "memory", "profiles", "settings", "callbacks")
+    others |= {f"seran_lib.train.{name}" for name in own} | {"seran_lib.nets", "seran_lib.nets.description"}
     script = "import sys, seran_lib.train.learner as _; print(*(m for m in sys.modules if m.startswith('seran_lib.')))"
     imported = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     known = {f"seran_lib.{name.removesuffix('.py').replace('/', '.')}" for name in checkpoint.TRAINING_CODE}
