@@ -66,7 +66,7 @@ for name, wanted in (("model", MODELS), ("seed", SEEDS)):
     if unknown := set(wanted) - {getattr(settings, name) for settings in TRAININGS}:
         raise ValueError(f"no run has the {name} {', '.join(map(str, unknown))}: leave it out, or choose another study")
 BY_ID = {settings.run_id: settings for settings in TRAININGS}
-RESULTS = TRAININGS[0].results
+RESULTS = TRAININGS[0].results.folder
 CHAPTERS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
 BOOK = paths.runs() / "book" / TRAININGS[0].run_id  # named like the first training: other settings execute the chapters anew
 PYTHON = shlex.quote(sys.executable)

@@ -9,7 +9,6 @@ from seran_lib.explain.unknowns import answer_all
 from seran_lib.nets.specs import PRETRAINED
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.distributed import say
-from seran_lib.train.evaluate import save_table
 
 
 def look(options: argparse.Namespace) -> int:
@@ -19,8 +18,8 @@ def look(options: argparse.Namespace) -> int:
         raise ValueError(f"{settings.model} has other stages than the book's networks: choose one of those")
     dataset = open_dataset(settings)
     measure.check_weights(settings, dataset)  # what is kept under the run's name must be of its row
-    save_table(measure.look_path(settings), measure.look(settings, dataset))
-    say(f"written: {measure.look_path(settings).name}")
+    settings.results.save("looks", settings.run_id, measure.look(settings, dataset))
+    say(f"written: {settings.results.file('looks', settings.run_id).name}")
     return 0
 
 

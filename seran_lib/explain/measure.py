@@ -22,7 +22,6 @@ do; whether training points them to the insect is the difference. Shares are fro
 
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -37,24 +36,18 @@ from seran_lib.explain import maps
 from seran_lib.explain.errors import error_rows, sheet_rows
 from seran_lib.explain.places import baseline_rows, place_rows, road_rows
 from seran_lib.explain.regions import Regions, find_regions
-from seran_lib.explain.subject import COLUMNS, Row, Subject, make_subject, measured, row
+from seran_lib.explain.subject import Row, Subject, make_subject, measured, row
 from seran_lib.nets.attention import MaskBranch
-from seran_lib.train import ledger
 from seran_lib.train.dataset import Dataset
 from seran_lib.train.device import pick_device
 from seran_lib.train.learner import build_model
+from seran_lib.train.ledger import LEDGER, RUN_COLUMNS, Results
 from seran_lib.train.run import WEIGHTS, recorded
 from seran_lib.train.settings import Settings
 from seran_lib.train.trained import stored_weights, trained_network
 
-RUN_COLUMNS = ("run_id", "data_name", "model", "seed", "epochs")
 DRAWS = 4
 CALIBRATION_BATCHES = 32
-
-
-def look_path(settings: Settings) -> Path:
-    """Where the measurements of a run are kept."""
-    return ledger.file_of(settings.results, "looks", settings.run_id)
 
 
 def check_weights(settings: Settings, dataset: Dataset) -> None:
@@ -64,7 +57,7 @@ def check_weights(settings: Settings, dataset: Dataset) -> None:
     known = set(rows.loc[rows["data_fingerprint"] == dataset.fingerprint, "weights_sha256"])
     if known and own not in known:
         what = f"its {WEIGHTS} is not the ledger's but of a repetition" if own else "weights are not on this machine"
-        cure = f"Delete the row from {settings.results / ledger.LEDGER} and train again to have yours recorded instead"
+        cure = f"Delete the row from {settings.results.folder / LEDGER} and train again to have yours recorded instead"
         raise CheckpointError(f"{settings.run_id}: {what}. {cure}")
 
 
@@ -97,9 +90,8 @@ def look(settings: Settings, dataset: Dataset) -> pd.DataFrame:
 
 
 def read_looks() -> pd.DataFrame:
-    """What is kept in `results/looks` of all runs, one table; without a row where nobody looked."""
-    tables = [pd.read_csv(path).fillna({"variant": ""}) for path in sorted((paths.results() / "looks").glob("*.csv"))]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*RUN_COLUMNS, *COLUMNS])
+    """As `Results.looks`, of the repository."""
+    return Results(paths.results()).looks()
 
 
 def region_rows(regions: Regions, subject: Subject) -> list[Row]:

@@ -15,10 +15,10 @@ from seran_lib.explain.edits import Scenes, make_scenes
 from seran_lib.explain.regions import Regions
 from seran_lib.train.dataset import Dataset
 from seran_lib.train.device import autocast, pick_device
+from seran_lib.train.ledger import LOOK_COLUMNS
 from seran_lib.train.recipes import RECIPES
 from seran_lib.train.settings import Settings
 
-COLUMNS = ("kind", "subject", "variant", "measure", "value", "low", "high", "images")
 Row = dict[str, object]
 
 
@@ -90,7 +90,7 @@ def measured(kind: str, subject: str, variant: str, measure: str, values: np.nda
 
 def row(kind: str, subject: str, variant: str, measure: str, value: float, low: float, high: float, n: int) -> Row:
     """A row from its parts."""
-    return dict(zip(COLUMNS, (kind, subject, variant, measure, value, low, high, n), strict=True))
+    return dict(zip(LOOK_COLUMNS, (kind, subject, variant, measure, value, low, high, n), strict=True))
 
 
 def wrong_row(kind: str, subject: str, variant: str, wrong: np.ndarray) -> Row:

@@ -16,10 +16,9 @@ from seran_lib.data.manifest import read_manifest
 from seran_lib.data.pack import pack
 from seran_lib.errors import DataError
 from seran_lib.progress import progress_bar
-from seran_lib.train import ledger
 from seran_lib.train.dataset import Dataset, open_dataset, seen_once
 from seran_lib.train.device import pick_device
-from seran_lib.train.evaluate import predict, save_table
+from seran_lib.train.evaluate import predict
 from seran_lib.train.recipes import RECIPES
 from seran_lib.train.settings import Settings, resolve, settings_of
 from seran_lib.train.trained import stored_weights, trained_network
@@ -62,16 +61,15 @@ def answer_all(profile: str, data: str) -> int:
     """Keep the answers of every run of a data set whose own weights, not a repetition's, are on this machine and that
     has no answers yet; returns how many there were. Raises DataError for a folder without unknown images, or with
     other images than a run saw."""
-    resolve(profile, data=data)  # a wrong folder stops here
-    rows = ledger.read(paths.results()).dropna(subset=["temperature"])
-    rows = rows[rows["profile"] == profile]
-    runs = [(row, settings_of(row, data)) for _, row in rows.iterrows()]
+    results = resolve(profile, data=data).results
+    rows = results.rows().dropna(subset=["temperature"])
+    runs = [(row, settings_of(row, data)) for row in rows[rows["profile"] == profile].to_dict("records")]
     runs = [
         (row, settings)
         for row, settings in runs
         if settings.run_id == row["run_id"]
         and stored_weights(settings) == row["weights_sha256"]
-        and not ledger.file_of(paths.results(), "unknowns", settings.run_id).exists()
+        and not results.file("unknowns", settings.run_id).exists()
     ]
     for row, settings in progress_bar(runs, unit="run"):
         dataset = open_dataset(settings)
@@ -81,5 +79,5 @@ def answer_all(profile: str, data: str) -> int:
         if images.empty:
             raise DataError(f"every image of {data} is of a class that the network knows", "Give another data set.")
         answers = answer(settings, dataset, images, row["temperature"])
-        save_table(ledger.file_of(paths.results(), "unknowns", settings.run_id), answers)
+        results.save("unknowns", settings.run_id, answers)
     return len(runs)

@@ -126,7 +126,7 @@ def measured_rates(settings: Settings) -> pd.DataFrame:
     the benchmarks, the ledger and the paces of runs that are not finished yet.
     """
     columns = ["utc", "model", "width", "size", "recipe", "device", "images_per_second", "origin"]
-    rows = ledger.read(settings.results)
+    rows = settings.results.rows()
     found = benchmarked_rates() + rows.assign(origin="measured in run " + rows["run_id"].astype(str)).to_dict("records")
     for path in {*paths.runs().glob(f"*/{PACE}"), settings.folder / PACE}:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # no estimate is worth a run's failure

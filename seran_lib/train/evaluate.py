@@ -1,7 +1,5 @@
 """Scores on a part of the set, and the numbers the paper reports about them."""
 
-import gzip
-import io
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +11,9 @@ from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 
 from seran_lib.data.loaders import PackedLoader
-from seran_lib.files import replacing
 from seran_lib.train.dataset import Dataset
 from seran_lib.train.device import autocast
+from seran_lib.train.ledger import Results
 
 TOP = 5
 
@@ -93,18 +91,11 @@ def prediction_table(scores: np.ndarray, dataset: Dataset, part: str, temperatur
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """A prediction table as it was saved: ids and labels are text, whatever they look like ("0011", "NA")."""
+    """Until every caller reads `Results.predictions`."""
     text = dict.fromkeys(("image_id", "group", "label", "predicted"), str)
     return pd.read_csv(path, dtype=text, keep_default_na=False)
 
 
 def save_table(path: Path, table: pd.DataFrame) -> None:
-    """A CSV of six significant digits, gzipped where the name ends in .gz, written atomically."""
-    content = table.to_csv(index=False, lineterminator="\n", float_format="%.6g").encode()
-    if path.suffix == ".gz":
-        buffer = io.BytesIO()
-        with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as stream:
-            stream.write(content)
-        content = buffer.getvalue()
-    with replacing(path) as stream:
-        stream.write(content)
+    """Until every caller calls `Results.save`."""
+    Results(path.parents[1]).save(path.parent.name, path.name.split(".csv")[0], table)

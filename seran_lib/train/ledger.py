@@ -30,10 +30,9 @@ LEDGER, REPEATS = "ledger.csv", "repeats.csv"
 # by kind: what a run measured of every epoch, of every test image, of the places it looks at, and what it answered to
 # every image of none of its classes
 FILES = {"curves": ".csv", "predictions": ".csv.gz", "looks": ".csv", "unknowns": ".csv.gz"}
-LOOK_COLUMNS = (
-    "run_id", "data_name", "model", "seed", "epochs",
-    "kind", "subject", "variant", "measure", "value", "low", "high", "images",
-)  # fmt: skip
+# of "looks": which run, and what was measured (`explain.measure`)
+RUN_COLUMNS = ("run_id", "data_name", "model", "seed", "epochs")
+LOOK_COLUMNS = ("kind", "subject", "variant", "measure", "value", "low", "high", "images")
 
 
 @dataclass(frozen=True)
@@ -114,12 +113,6 @@ class Results:
         """
         return _read_table(self.folder / LEDGER).drop_duplicates("run_id", keep="last", ignore_index=True)
 
-    def row(self, run_id: str) -> dict[str, object] | None:
-        """The ledger's row of a run, None where it has none."""
-        rows = self.rows()
-        rows = rows[rows["run_id"] == run_id]
-        return rows.iloc[0].to_dict() if len(rows) else None
-
     def repeats(self) -> pd.DataFrame:
         """All repetitions of runs, oldest first. Raises ValueError where the file has other columns."""
         return _read_table(self.folder / REPEATS)
@@ -151,7 +144,7 @@ class Results:
 
     def predictions(self, run_id: str) -> pd.DataFrame:
         """The answers of a run to every test image, in the order of image_id: the columns of
-        `predictions.prediction_table`, and `right`.
+        `evaluate.prediction_table`, and `right`.
 
         Runs from before groups were kept have each image for a group of its own. Raises DataError where the file is
         missing.
@@ -168,9 +161,9 @@ class Results:
         return pd.read_csv(self._kept("curves", run_id)[0])
 
     def looks(self) -> pd.DataFrame:
-        """What `explain.measure` found of all runs, one table of `LOOK_COLUMNS`; no row where nobody looked."""
+        """What `explain.measure` found of all runs, one table; no row where nobody looked."""
         tables = [pd.read_csv(path).fillna({"variant": ""}) for path in sorted((self.folder / "looks").glob("*.csv"))]
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(LOOK_COLUMNS))
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*RUN_COLUMNS, *LOOK_COLUMNS])
 
     def _kept(self, kind: str, run_id: str) -> tuple[Path, int]:
         """A run's file, and when it was changed last, in nanoseconds."""
@@ -276,12 +269,17 @@ def _gzipped(content: bytes) -> bytes:
     return buffer.getvalue()
 
 
+# Until every caller reads `Results`.
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
-def file_of(folder: Path, kind: str, run_id: str) -> Path:
+def _results(folder: Results | Path) -> Results:
+    return folder if isinstance(folder, Results) else Results(folder)
+
+
+def file_of(folder: Results | Path, kind: str, run_id: str) -> Path:
     """As `Results.file`."""
-    return Results(folder).file(kind, run_id)
+    return _results(folder).file(kind, run_id)
 
 
 def check_header(path: Path) -> None:
@@ -289,19 +287,19 @@ def check_header(path: Path) -> None:
     _columns(path)
 
 
-def append(folder: Path, row: dict[str, object], name: str = LEDGER) -> None:
+def append(folder: Results | Path, row: dict[str, object], name: str = LEDGER) -> None:
     """As `Results.append`, of a row whose columns are checked here."""
     try:
-        _append(folder / name, TABLES[name](**row))
+        _append(_results(folder).folder / name, TABLES[name](**row))
     except TypeError as error:
         raise ValueError(f"row of {name}: {error}") from error
 
 
-def read(folder: Path) -> pd.DataFrame:
+def read(folder: Results | Path) -> pd.DataFrame:
     """As `Results.rows`."""
-    return Results(folder).rows()
+    return _results(folder).rows()
 
 
-def read_repeats(folder: Path) -> pd.DataFrame:
+def read_repeats(folder: Results | Path) -> pd.DataFrame:
     """As `Results.repeats`."""
-    return Results(folder).repeats()
+    return _results(folder).repeats()

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -20,10 +21,10 @@ from seran_lib.train.callbacks.step import contiguous
 from seran_lib.train.dataset import Dataset, open_dataset, read_split
 from seran_lib.train.device import pick_device
 from seran_lib.train.distributed import say, share, wait_for_all
-from seran_lib.train.evaluate import fit_temperature, measure, predict, prediction_table, read_predictions, save_table
+from seran_lib.train.evaluate import fit_temperature, measure, predict, prediction_table
 from seran_lib.train.learner import Training, train
 from seran_lib.train.recipes import RECIPES
-from seran_lib.train.settings import Settings
+from seran_lib.train.settings import IDENTITY, Settings
 from seran_lib.train.transfer import fit_frozen
 
 WEIGHTS = "weights.safetensors"
@@ -31,12 +32,12 @@ WEIGHTS = "weights.safetensors"
 
 def curve_path(settings: Settings) -> Path:
     """Where the run's losses and errors per epoch are kept."""
-    return ledger.file_of(settings.results, "curves", settings.run_id)
+    return settings.results.file("curves", settings.run_id)
 
 
 def predictions_path(settings: Settings) -> Path:
     """Where the run's predictions of the test images are kept."""
-    return ledger.file_of(settings.results, "predictions", settings.run_id)
+    return settings.results.file("predictions", settings.run_id)
 
 
 def finished(settings: Settings, dataset: Dataset) -> dict[str, object] | None:
@@ -49,16 +50,15 @@ def finished(settings: Settings, dataset: Dataset) -> dict[str, object] | None:
 
 def recorded(settings: Settings) -> pd.DataFrame:
     """The ledger's row of this run, on whatever images; empty where it has none."""
-    rows = ledger.read(settings.results)
-    rows = rows[rows["run_id"] == settings.run_id]
-    for name in ("width", "size", "batch", "lr"):  # not in the run's name as a rule, but a profile may have changed
+    rows = settings.results.rows()
+    for name in IDENTITY:
         rows = rows[rows[name] == getattr(settings, name)]
     return rows
 
 
 def companions(settings: Settings) -> pd.DataFrame:
     """The ledger's rows that ought to be of the same images and split as this run."""
-    rows = ledger.read(settings.results)
+    rows = settings.results.rows()
     same = rows["data"] == settings.data_name
     for name in ("profile", "seed", "images_per_class"):
         same &= rows[name] == getattr(settings, name)
@@ -68,8 +68,8 @@ def companions(settings: Settings) -> pd.DataFrame:
 def other_images(run_id: str, settings: Settings) -> str:
     """What to tell a user whose folder has other images than the ledger's run of that name."""
     return (
-        f"{settings.results / ledger.LEDGER} holds {run_id} on other images than those in {settings.data}: give that "
-        "folder another name to keep both results, or delete its rows to replace them"
+        f"{settings.results.folder / ledger.LEDGER} holds {run_id} on other images than those in {settings.data}: "
+        "give that folder another name to keep both results, or delete its rows to replace them"
     )
 
 
@@ -122,7 +122,7 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
             return row
         if row:
             say(f"{settings.run_id} is in the ledger since {row['utc']}, but its weights are not here: it is repeated")
-            ledger.read_repeats(settings.results)  # a file of other columns is found out now
+            settings.results.repeats()  # a file of other columns is found out now
         train_it = fit_frozen if settings.recipe == "frozen" else train
         training = train_it(settings, dataset, pick_device())
         if first:
@@ -146,16 +146,16 @@ def compare(settings: Settings, dataset: Dataset, training: Training, row: dict[
     scores = predict(training.model, test, mirrored=RECIPES[settings.recipe].flip)
     error = measure(scores, dataset.targets[dataset.parts == "test"])["top1_error"]
     answers = prediction_table(scores, dataset, "test", row["temperature"])
-    both = answers.merge(read_predictions(predictions_path(settings)), on="image_id", suffixes=("", "_then"))
+    both = answers.merge(settings.results.predictions(settings.run_id), on="image_id", suffixes=("", "_then"))
     weights = to_safetensors(contiguous(training.model))
-    repeat = {
-        "run_id": settings.run_id,
-        "test_top1_error": round(float(error), 4),
-        "other_answers": int((both["predicted"] != both["predicted_then"]).sum()),
+    repeat = ledger.Repeat(
+        run_id=settings.run_id,
+        test_top1_error=round(float(error), 4),
+        other_answers=int((both["predicted"] != both["predicted_then"]).sum()),
         **origin(training, weights),
-    }
-    if repeat["weights_sha256"] not in set(ledger.read_repeats(settings.results)["weights_sha256"]):
-        ledger.append(settings.results, repeat, ledger.REPEATS)  # unless the disk was full, or a kill came, just below
+    )
+    if repeat.weights_sha256 not in set(settings.results.repeats()["weights_sha256"]):
+        settings.results.append_repeat(repeat)  # unless the disk was full, or a kill came, just below
     save_weights(settings, weights)
     say(f"test error {error:.2f} %; in the ledger, which keeps the first result: {row['test_top1_error']:.2f} %")
     return row
@@ -181,7 +181,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
     What was measured of other weights, those of a row that this one replaces, is removed.
     """
     loaders = dataset.loaders(settings, next(training.model.parameters()).device)
-    measured = {}
+    results, measured = settings.results, {}
     for part, loader in (("valid", loaders[1]), ("test", loaders[2])):
         scores = predict(training.model, loader, mirrored=RECIPES[settings.recipe].flip)
         targets = dataset.targets[dataset.parts == part]
@@ -189,40 +189,30 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         if part == "valid":
             temperature = fit_temperature(scores, targets)
         else:
-            save_table(predictions_path(settings), prediction_table(scores, dataset, part, temperature))
+            results.save("predictions", settings.run_id, prediction_table(scores, dataset, part, temperature))
     weights = to_safetensors(contiguous(training.model))
     save_weights(settings, weights)
-    save_table(curve_path(settings), training.log)
+    results.save("curves", settings.run_id, training.log)
     for kind in ("looks", "unknowns"):
-        ledger.file_of(settings.results, kind, settings.run_id).unlink(missing_ok=True)
+        results.file(kind, settings.run_id).unlink(missing_ok=True)
     device = loaders.device
-    row = {
-        "run_id": settings.run_id,
-        "profile": settings.profile,
-        "data": settings.data_name,
-        "data_fingerprint": dataset.fingerprint,
-        "classes": len(dataset.classes),
+    same = ("run_id", "profile", "model", "width", "size", "wiring", "init", "recipe", "images_per_class", "seed")
+    same += ("epochs", "batch", "lr")
+    row = ledger.Row(
+        **{name: getattr(settings, name) for name in same},
+        data=settings.data_name,
+        data_fingerprint=dataset.fingerprint,
+        classes=len(dataset.classes),
         **{part: dataset.count(part) for part in ("train", "valid", "test")},
-        "model": settings.model,
-        "width": settings.width,
-        "size": settings.size,
-        "wiring": settings.wiring,
-        "pool": SPECS[settings.model].pool,
-        "init": settings.init,
-        "recipe": settings.recipe,
-        "images_per_class": settings.images_per_class,
-        "seed": settings.seed,
-        "epochs": settings.epochs,
-        "batch": settings.batch,
-        "micro_batch": settings.batch // share()[1] // training.fit.pieces,
-        "lr": settings.lr,
+        pool=SPECS[settings.model].pool,
+        micro_batch=settings.batch // share()[1] // training.fit.pieces,
         **{name: round(float(value), 4) for name, value in measured.items() if name != "valid_macro_error"},
-        "temperature": round(temperature, 4),
-        "parameters": count_parameters(training.model),
-        "seconds": round(training.seconds, 1),
-        "images_per_second": round(training.images_per_second, 1),
-        "gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else "",
+        temperature=round(temperature, 4),
+        parameters=count_parameters(training.model),
+        seconds=round(training.seconds, 1),
+        images_per_second=round(training.images_per_second, 1),
+        gpu_memory_mb=round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else None,
         **origin(training, weights),
-    }
-    ledger.append(settings.results, row)
-    return row
+    )
+    results.append(row)
+    return asdict(row)

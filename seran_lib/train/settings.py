@@ -13,6 +13,7 @@ from pathlib import Path
 
 from seran_lib import paths
 from seran_lib.nets.specs import INITS, PRETRAINED, SPECS, WIRINGS
+from seran_lib.train.ledger import Results
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.recipes import RECIPES, TRANSFER
 
@@ -72,9 +73,9 @@ class Settings:
         return Path(self.out) if self.out else paths.runs() / self.run_id
 
     @property
-    def results(self) -> Path:
+    def results(self) -> Results:
         """Where ledger, curves and predictions go: smoke measurements are no evidence and stay in `runs/`."""
-        return paths.runs() / "smoke" if self.profile == "smoke" else paths.results()
+        return Results(paths.runs() / "smoke" if self.profile == "smoke" else paths.results())
 
     def identity(self) -> dict[str, object]:
         """The settings that a checkpoint must share; folders may move."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from seran_lib import cli, paths
+from seran_lib import cli
 from seran_lib.errors import DataError
 from seran_lib.explain import measure as look
 from seran_lib.explain import places
@@ -18,7 +18,7 @@ from seran_lib.explain.regions import Regions, find_regions
 from seran_lib.explain.subject import Subject, make_subject
 from seran_lib.train import run
 from seran_lib.train.dataset import open_dataset
-from seran_lib.train.evaluate import save_table
+from seran_lib.train.ledger import Results
 
 SIDE, N = 32, 24
 
@@ -208,15 +208,15 @@ def test_command_keeps_what_it_saw(trained, table, tmp_path, monkeypatch, capsys
     command = ["look", "--data", settings.data, "--model", "seran_d", "--epochs", "1"]
     monkeypatch.setattr(look, "look", lambda *_: table)
     assert cli.main(command) == 0 and "written: " in capsys.readouterr().out
-    assert len(pd.read_csv(look.look_path(settings))) == len(table)
+    assert len(settings.results.looks()) == len(table)
 
 
-def test_kept_tables_are_read_together(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "results", lambda: tmp_path)
-    assert look.read_looks().empty and "value" in look.read_looks()
+def test_kept_tables_are_read_together(table, tmp_path):
+    results = Results(tmp_path)
+    assert results.looks().empty and "value" in results.looks()
     for name in ("a", "b"):
-        save_table(tmp_path / "looks" / f"{name}.csv", table.assign(run_id=name))
-    both = look.read_looks()
+        results.save("looks", name, table.assign(run_id=name))
+    both = results.looks()
     assert len(both) == 2 * len(table) and both["run_id"].unique().tolist() == ["a", "b"]
     pd.testing.assert_series_equal(both["variant"][: len(table)], table["variant"], check_dtype=False)
     np.testing.assert_allclose(both["value"][: len(table)], table["value"], rtol=1e-5)

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seran_lib import cli, paths
+from seran_lib import cli
 from seran_lib.data.manifest import read_manifest
 from seran_lib.errors import DataError
 from seran_lib.explain import unknowns
-from seran_lib.train import ledger, run
+from seran_lib.train import run
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.settings import resolve, settings_of
 from seran_lib.train.trained import trained_network
@@ -31,17 +31,12 @@ def test_separation_is_chance_for_alike_and_whole_for_apart():
     assert unknowns.separation(known, known) == 0.5
 
 
-@pytest.fixture(autouse=True)
-def places(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "results", lambda: settings.results)
-
-
 def test_the_trained_network_answers_and_its_weights_are_those_of_the_run(trained):
     settings, row = trained
     dataset = open_dataset(settings)
     test = dataset.manifest[dataset.parts == "test"].reset_index(drop=True)
     answers = unknowns.answer(settings, dataset, test, row["temperature"])
-    kept = pd.read_csv(run.predictions_path(settings), dtype={"image_id": str})
+    kept = settings.results.predictions(settings.run_id).set_index("image_id").loc[test["image_id"]]
     assert answers["predicted"].tolist() == kept["predicted"].tolist()
     assert np.allclose(answers["probability"], kept["probability"], rtol=1e-4)
     assert np.allclose(answers["calibrated"], kept["calibrated"], rtol=1e-3)
@@ -53,7 +48,7 @@ def test_it_answers_as_the_recipe_did(settings, model, recipe):
     chosen = resolve("smoke", data=settings.data, model=model, recipe=recipe, epochs=1)
     row, dataset = run.run(chosen), open_dataset(chosen)
     test = dataset.manifest[dataset.parts == "test"].reset_index(drop=True)
-    kept = pd.read_csv(run.predictions_path(chosen), dtype={"image_id": str})
+    kept = chosen.results.predictions(chosen.run_id).set_index("image_id").loc[test["image_id"]]
     answers = unknowns.answer(chosen, dataset, test, row["temperature"])
     assert np.allclose(answers["probability"], kept["probability"], rtol=1e-3)
 
@@ -75,7 +70,7 @@ def test_the_command_refuses_a_folder_where_everything_is_known(trained, capsys)
     assert unknowns.unknown_images(read_manifest(settings.data), open_dataset(settings).classes).empty
     assert cli.main(["unknowns", "--profile", "smoke", "--data", settings.data]) == 1
     assert "every image" in capsys.readouterr().err
-    assert ledger.read(settings.results)["run_id"].tolist() == [row["run_id"]]
+    assert settings.results.rows()["run_id"].tolist() == [row["run_id"]]
 
 
 def test_the_weights_of_a_repetition_do_not_answer_for_the_run(trained, capsys):
@@ -95,7 +90,7 @@ def test_the_command_answers_once_for_what_has_no_label(settings, tmp_path, caps
     command = ["unknowns", "--profile", "smoke", "--data", str(folder)]
     capsys.readouterr()
     assert cli.main(command) == 0 and "1 runs answered" in capsys.readouterr().out
-    answers = pd.read_csv(settings.results / "unknowns" / f"{run_id}.csv.gz", dtype={"image_id": str})
+    answers = settings.results.unknowns(run_id)
     assert sorted(answers["image_id"]) == sorted(manifest["image_id"][unknown])
     assert cli.main(command) == 0 and "0 runs answered" in capsys.readouterr().out
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
+from rows import some_row
 from torch import nn
 
 from seran_lib import cli, paths
@@ -119,10 +120,9 @@ def test_the_newest_measurement_of_the_same_thing_counts(settings, monkeypatch):
     on("another device", dataclasses.replace(settings, seed=9), 1.0, monkeypatch, utc="2026-01-03T00:00:00Z")
     (settings.folder / "pace.json.broken").write_text("{")
     assert cost.expected_time(settings, 60_000).startswith("about 20 min")
-    row = dict.fromkeys(ledger.COLUMNS, "")
-    row |= {"run_id": "whole", "utc": "2026-01-04T00:00:00Z", "images_per_second": 200.0, "device": here()}
+    row = {"run_id": "whole", "utc": "2026-01-04T00:00:00Z", "images_per_second": 200.0, "device": here()}
     row |= {name: getattr(settings, name) for name in ("model", "width", "size", "recipe")}
-    ledger.append(settings.results, row)
+    settings.results.append(some_row(**row))
     assert cost.expected_time(settings, 60_000) == "about 10 min (measured in run whole)"
 
 

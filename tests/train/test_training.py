@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from rows import some_row
 from safetensors import safe_open
 from torch import nn
 
@@ -169,34 +170,34 @@ def test_a_finished_run_is_not_repeated(trained, capsys):
     again = run.run(settings)
     assert "nothing to do" in capsys.readouterr().out
     assert again["weights_sha256"] == first["weights_sha256"]
-    assert len(pd.read_csv(settings.results / "ledger.csv")) == 1
+    assert len(pd.read_csv(settings.results.folder / "ledger.csv")) == 1
     shutil.rmtree(settings.folder)  # as in a fresh clone
-    kept = [settings.results / "ledger.csv", run.curve_path(settings), run.predictions_path(settings)]
+    results = settings.results
+    kept = [results.folder / "ledger.csv", *(results.file(kind, settings.run_id) for kind in ("curves", "predictions"))]
     contents = [path.read_bytes() for path in kept]
     assert run.run(settings)["utc"] == first["utc"], "without its weights it is repeated, and its row kept"
     error = f"{first['test_top1_error']:.2f} %"
     assert f"test error {error}; in the ledger, which keeps the first result: {error}" in capsys.readouterr().out
     assert [path.read_bytes() for path in kept] == contents
-    repeat = ledger.read_repeats(settings.results).iloc[-1]
+    repeat = settings.results.repeats().iloc[-1]
     same = ["run_id", "precision", "test_top1_error", "device", "weights_sha256"]
     assert repeat[same].to_dict() == {name: first[name] for name in same} and repeat["other_answers"] == 0
     weights = (settings.folder / run.WEIGHTS).read_bytes()
     assert hashlib.sha256(weights).hexdigest() == first["weights_sha256"]
-    predictions = pd.read_csv(run.predictions_path(settings))
-    wrong = 100 * (predictions["label"] != predictions["predicted"]).mean()
+    wrong = 100 * (~results.predictions(settings.run_id)["right"]).mean()
     assert wrong == pytest.approx(first["test_top1_error"], abs=1e-3)
-    assert set(first) == set(ledger.COLUMNS)
+    assert set(first) == {field.name for field in dataclasses.fields(ledger.Row)}
 
 
 def test_a_run_whose_row_was_deleted_is_recorded_again_from_its_checkpoint(trained):
     settings, first = trained
-    predictions = run.predictions_path(settings).read_bytes()
-    (settings.results / ledger.LEDGER).unlink()
-    run.predictions_path(settings).unlink()
+    predictions = settings.results.file("predictions", settings.run_id).read_bytes()
+    (settings.results.folder / ledger.LEDGER).unlink()
+    settings.results.file("predictions", settings.run_id).unlink()
     again = run.run(settings)
     assert again["weights_sha256"] == first["weights_sha256"]
-    assert run.predictions_path(settings).read_bytes() == predictions
-    assert ledger.read(settings.results)["weights_sha256"].tolist() == [first["weights_sha256"]]
+    assert settings.results.file("predictions", settings.run_id).read_bytes() == predictions
+    assert settings.results.rows()["weights_sha256"].tolist() == [first["weights_sha256"]]
 
 
 def test_the_temperature_is_fitted_on_validation_images(trained):
@@ -213,13 +214,12 @@ def test_the_temperature_is_fitted_on_validation_images(trained):
 def test_a_repetition_that_comes_out_otherwise_is_kept_beside_the_first(trained):
     """Here it does because the first is made to have said something else of five images."""
     settings, first = trained
-    path = run.predictions_path(settings)
-    predictions = evaluate.read_predictions(path)
+    predictions = settings.results.predictions(settings.run_id).copy()
     predictions.loc[:4, "predicted"] = "another"
-    evaluate.save_table(path, predictions)
+    settings.results.save("predictions", settings.run_id, predictions.drop(columns="right"))
     shutil.rmtree(settings.folder)
     assert run.run(settings)["utc"] == first["utc"]
-    repeats = ledger.read_repeats(settings.results)
+    repeats = settings.results.repeats()
     assert repeats["other_answers"].tolist() == [5] and repeats["test_top1_error"].tolist() == [
         first["test_top1_error"]
     ]
@@ -230,7 +230,7 @@ def test_a_repetition_with_the_same_weights_is_kept_once(trained):
     for _ in range(2):
         (settings.folder / run.WEIGHTS).unlink()
         run.run(settings)
-    assert len(ledger.read_repeats(settings.results)) == 1
+    assert len(settings.results.repeats()) == 1
 
 
 def test_a_repetition_that_could_not_be_kept_is_done_again(trained, monkeypatch):
@@ -241,15 +241,15 @@ def test_a_repetition_that_could_not_be_kept_is_done_again(trained, monkeypatch)
         raise OSError("no room for another row")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no room"):
-        patch.setattr(ledger, "append", full)
+        patch.setattr(ledger.Results, "append_repeat", full)
         run.run(settings)
     assert not (settings.folder / run.WEIGHTS).exists()
-    (settings.results / ledger.REPEATS).write_text("run_id\n")
+    (settings.results.folder / ledger.REPEATS).write_text("run_id\n")
     with pytest.raises(ValueError, match=r"repeats\.csv has other columns"):
         run.run(settings)
-    (settings.results / ledger.REPEATS).unlink()
+    (settings.results.folder / ledger.REPEATS).unlink()
     run.run(settings)
-    assert len(ledger.read_repeats(settings.results)) == 1
+    assert len(settings.results.repeats()) == 1
 
 
 def test_all_code_that_decides_the_weights_is_known_to_checkpoints():
@@ -548,7 +548,7 @@ def test_a_run_is_up_to_date_only_on_the_images_that_its_folder_has_now(settings
     assert run.up_to_date([own]) == set(), "not in the ledger"
     row = {name: getattr(own, name) for name in ("run_id", "width", "size", "batch", "lr")}
     row["data_fingerprint"] = open_dataset(own).fingerprint
-    ledger.append(own.results, dict.fromkeys(ledger.COLUMNS, "") | row)
+    own.results.append(some_row(**row))
     assert run.up_to_date([own]) == {own.run_id}
     manifest = tmp_path / "insects" / "manifest.csv"
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:-1]))

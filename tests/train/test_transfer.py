@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -48,7 +47,7 @@ def test_a_frozen_run_is_a_row_like_any_other(frozen, capsys):
     said = capsys.readouterr().out
     assert (row["model"], row["recipe"], row["init"], row["width"]) == ("efficientnet_lite0", "frozen", "pretrained", 1)
     assert (row["epochs"], row["lr"], row["test"]) == (1, 0.0, dataset.count("test"))
-    curve = pd.read_csv(run.curve_path(frozen))
+    curve = frozen.results.curve(frozen.run_id)
     assert curve["strength"].tolist() == list(transfer.STRENGTHS)
     assert "freedom" in plot_curves(curve).axes[1].get_xlabel()  # chapter 08 draws it as it draws epochs
     assert row["valid_top1_error"] == pytest.approx(curve["valid_top1_error"].min(), abs=100 / dataset.count("valid"))
