@@ -1,11 +1,10 @@
 """What a network costs: parameters, multiply-accumulates, activations, memory, and the shape after every stage."""
 
-import copy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from seran_lib.nets.network import StagedNetwork
 from seran_lib.nets.recompute import recomputes
@@ -88,28 +87,32 @@ def _kept_bytes(model: nn.Module, size: int, images: int) -> int:
 
 @torch.no_grad()
 def describe(model: nn.Module, size: int = 224) -> Description:
-    """Trace one forward pass on a `size` x `size` image. Only shapes are computed, on a copy; the model is not touched.
+    """Trace one forward pass on a `size` x `size` image. Only shapes are computed; the model is left as it was.
 
-    A model that was made under `torch.device("meta")` has no weights either, and costs no time to make.
+    A model that was made under `torch.device("meta")` has no weights either, and costs little time to make.
     """
-    model = copy.deepcopy(model).to("meta").eval()
-    activations = 0
+    macs = activations = 0
     stages: dict[str, tuple[int, int, int]] = {}
 
-    def count_activations(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal activations
-        activations += output[0].numel()
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal macs, activations
+        macs += output.numel() * (module.weight.numel() // module.weight.shape[0])
+        activations += output.numel() if isinstance(module, nn.Conv2d) else 0
 
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(count_activations)
-    for name, module in stage_modules(model).items():
+    def note_shape(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        stages[name] = tuple(output.shape[1:])
 
-        def note_shape(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, name: str = name) -> None:
-            stages[name] = tuple(output.shape[1:])
-
-        module.register_forward_hook(note_shape)
+    counted = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    hooks = [module.register_forward_hook(count) for module in counted]
+    hooks += [part.register_forward_hook(partial(note_shape, name)) for name, part in stage_modules(model).items()]
+    was_training = {module: module.training for module in model.modules()}
+    state = {name: tensor.to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     image = torch.zeros(1, 3, size, size, device="meta", dtype=next(model.parameters()).dtype)
-    with FlopCounterMode(display=False) as counter:
-        model(image)
-    return Description(count_parameters(model), counter.get_total_flops() / 2e9, activations / 1e6, size, stages)
+    try:
+        torch.func.functional_call(model.eval(), state, image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, training in was_training.items():
+            module.training = training
+    return Description(count_parameters(model), macs / 1e9, activations / 1e6, size, stages)
