@@ -59,7 +59,7 @@ from seran_lib.book.plots.style import COLOURS, WIDE, save, save_pictures, show_
 from seran_lib.data.augment import plain_view
 from seran_lib.demo.insects.picture import draw_insect
 from seran_lib.demo.insects.species import make_species
-from seran_lib.nets import create_model, describe
+from seran_lib.nets import create_model, describe_model
 from seran_lib.nets.attention import AttentionModule, MaskBranch, upsample
 from seran_lib.nets.blocks import Bottleneck, make_pool
 from seran_lib.nets.description import count_parameters
@@ -401,7 +401,7 @@ released = {"attention56": 31_810_728, "attention92": 52_466_344}
 quoted = {"attention56": 31.9, "attention92": 51.3}  # million, in the publication
 rows = {}
 for name, weights in released.items():
-    cost = describe(create_model(name, 1000), 224)
+    cost = describe_model(name, 1000)
     assert cost.parameters == weights
     rows[name] = {"layout": " ".join(SPECS[name].layout), "weights": f"{weights:,}", "quoted, million": quoted[name]}
     rows[name]["GMACs"] = round(cost.gmacs, 2)

@@ -55,7 +55,7 @@ from seran_lib import sources
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots.diagrams import draw_network
 from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
-from seran_lib.nets import create_model, describe
+from seran_lib.nets import create_model, describe, describe_model
 from seran_lib.nets.attention import AttentionModule
 from seran_lib.nets.blocks import Bottleneck, SEBottleneck
 from seran_lib.nets.description import count_parameters
@@ -74,7 +74,8 @@ settings = resolve(profile, seed=seed, data=sources.folder(data, profile), out=o
 # The sentences of sections 3.1 and 4.2 on the layout, and a check of the object we build from them.
 
 # %%
-seran_d, seran = create_model("seran_d", 123), create_model("seran", 123)
+with torch.device("meta"):  # shapes suffice, no weights are made
+    seran_d, seran = create_model("seran_d"), create_model("seran")
 
 
 def count(network: nn.Module, kind: type) -> int:
@@ -253,7 +254,8 @@ plt.show()
 rows = []
 for _, hit in hits[left].iterrows():
     layout, smaller = reconstruct.layouts(hit)
-    cost = describe(StagedNetwork(layout, 123, stem=hit.stem), 224)
+    with torch.device("meta"):  # shapes suffice
+        cost = describe(StagedNetwork(layout, 123, stem=hit.stem), 224)
     rows.append(
         {
             "SERAN-D": " ".join(layout),
@@ -305,7 +307,7 @@ plt.show()
 # %%
 how = {"stem": chosen["stem"], "unused": chosen["unused"]}
 classifier = 2049 * 123
-senet154 = count_parameters(create_model("senet154", 123))
+senet154 = describe_model("senet154").parameters
 counts = pd.DataFrame(
     {
         "counted": [
@@ -339,7 +341,7 @@ for first, second in (("SENet-154", "SERAN-D"), ("SERAN-D", "SERAN")):
 # %%
 rows = {}
 for name in ("seran_d", "seran_d_avg_pool", "seran_d_no_se", "seran_d_no_attention", "seran"):
-    cost = describe(create_model(name, 123), 224)
+    cost = describe_model(name)
     spec = SPECS[name]
     rows[name] = {"layout": " ".join(spec.layout), "pool": spec.pool, "weights, M": round(cost.parameters / 1e6, 2)}
     rows[name]["GMACs"] = round(cost.gmacs, 2)

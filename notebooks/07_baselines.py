@@ -53,7 +53,7 @@ from torch import nn
 from seran_lib import sources
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots.style import COLOURS, WIDE, save, use_book_style
-from seran_lib.nets import create_model, describe, list_models
+from seran_lib.nets import create_model, describe_model, list_models
 from seran_lib.nets.baselines import create_baseline
 from seran_lib.nets.blocks import SqueezeExcitation
 from seran_lib.nets.description import count_parameters
@@ -89,7 +89,7 @@ released = {
     "senet154": 115_088_984,
 }
 for name, weights in released.items():
-    assert count_parameters(create_model(name, 1000)) == weights
+    assert describe_model(name, 1000).parameters == weights
     print(f"{name:13s} {weights:>11,}")
 
 # %% [markdown]
@@ -100,7 +100,7 @@ for name, weights in released.items():
 # arithmetic; how good a guide they are is seen below.
 
 # %%
-costs = {name: describe(create_model(name, 123), 224) for name in list_models()}
+costs = {name: describe_model(name) for name in list_models()}
 table = pd.DataFrame(
     {
         "weights, M": {name: cost.parameters / 1e6 for name, cost in costs.items()},
@@ -136,7 +136,8 @@ ratio.round(2).rename("SENet-154 / SERAN-D").to_frame()
 # Nothing else. So the comparison of the two is the cleanest in the whole table.
 
 # %% tags=["nbval-check-output"]
-plain, gated = create_model("resnet101", 123), create_model("se_resnet101", 123)
+with torch.device("meta"):  # shapes suffice, no weights are made
+    plain, gated, grouped = (create_model(name) for name in ("resnet101", "se_resnet101", "senet154"))
 gates = sum(count_parameters(module.se) for module in gated.modules() if hasattr(module, "bn3"))
 assert count_parameters(gated) - count_parameters(plain) == gates
 print(f"ResNet-101 {count_parameters(plain):,} + gates {gates:,} = SE-ResNet-101 {count_parameters(gated):,}")
@@ -149,7 +150,7 @@ print(f"ResNet-101 {count_parameters(plain):,} + gates {gates:,} = SE-ResNet-101
 # only. That saves multiply-adds, not memory traffic.
 
 # %%
-convolution = next(m for m in create_model("senet154", 123).modules() if isinstance(m, nn.Conv2d) and m.groups > 1)
+convolution = next(m for m in grouped.modules() if isinstance(m, nn.Conv2d) and m.groups > 1)
 print(convolution)
 
 # %% [markdown]
@@ -161,7 +162,7 @@ print(convolution)
 # %%
 widths = (1.0, 1 / 2, 1 / 4, 1 / 8)
 models = ("resnet101", "attention92", "senet154", "seran_d")
-scaled = {name: [describe(create_model(name, 123, width=w), 224).gmacs for w in widths] for name in models}
+scaled = {name: [describe_model(name, width=w).gmacs for w in widths] for name in models}
 shrunk = pd.DataFrame(scaled, index=[f"x{w:g}" for w in widths]).rename_axis("width")
 shrunk.round(3)
 

@@ -57,7 +57,7 @@ from seran_lib.analysis import claims, protocol, stats, tables, verdicts
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots import ledger, results
 from seran_lib.book.plots.style import save, use_book_style
-from seran_lib.nets import create_model, describe
+from seran_lib.nets import describe_model
 from seran_lib.nets.specs import SPECS
 from seran_lib.train.evaluate import fit_temperature
 
@@ -77,7 +77,7 @@ print(f"profile {profile}: showing the runs of {shown}")
 variants = ["seran_d", "seran_d_avg_pool", "seran_d_no_se", "seran_d_no_attention", "seran"]
 layouts = {}
 for model in variants:
-    cost = describe(create_model(model, 123), 224)
+    cost = describe_model(model)
     layouts[results.name(model)] = {
         "layout": " ".join(SPECS[model].layout),
         "parameters": f"{cost.parameters / 1e6:.1f} M",

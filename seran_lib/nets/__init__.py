@@ -7,8 +7,8 @@ from importlib import import_module
 
 from seran_lib.nets.specs import list_models
 
-__all__ = ["create_model", "describe", "list_models"]
-_HOMES = {"create_model": "models", "describe": "description"}
+__all__ = ["create_model", "describe", "describe_model", "list_models"]
+_HOMES = {"create_model": "models", "describe": "description", "describe_model": "description"}
 
 
 def __getattr__(name: str) -> object:

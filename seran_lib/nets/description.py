@@ -1,11 +1,12 @@
 """What a network costs: parameters, multiply-accumulates, activations, memory, and the shape after every stage."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
 
+from seran_lib.nets.models import create_model
 from seran_lib.nets.network import StagedNetwork
 from seran_lib.nets.recompute import recomputes
 
@@ -15,10 +16,12 @@ class Description:
     """Cost of one image of `size` x `size` pixels.
 
     `gmacs` counts the multiply-accumulates of convolutions and linear layers in 10^9, `activations` the outputs of
-    all convolutions in 10^6 (the measure of timm's tables), `stages` the (C, H, W) after stem, pooling and stages.
+    all convolutions in 10^6 (the measure of timm's tables), `tensors` the tensors that hold the weights, `stages` the
+    (C, H, W) after stem, pooling and stages.
     """
 
     parameters: int
+    tensors: int
     gmacs: float
     activations: float
     size: int
@@ -115,4 +118,17 @@ def describe(model: nn.Module, size: int = 224) -> Description:
             hook.remove()
         for module, training in was_training.items():
             module.training = training
-    return Description(count_parameters(model), macs / 1e9, activations / 1e6, size, stages)
+    tensors = len(list(model.parameters()))
+    return Description(count_parameters(model), tensors, macs / 1e9, activations / 1e6, size, stages)
+
+
+def describe_model(name: str, num_classes: int = 123, size: int = 224, width: float = 1.0) -> Description:
+    """`describe` of a network by name, without its weights, computed once a process."""
+    return _described(name, num_classes, size, width)
+
+
+@cache
+def _described(name: str, num_classes: int, size: int, width: float) -> Description:
+    with torch.device("meta"):
+        model = create_model(name, num_classes, width=width)
+    return describe(model, size)

@@ -14,7 +14,7 @@ from torch import nn
 from seran_lib import paths
 from seran_lib.data.loaders import training_rows
 from seran_lib.files import write_json
-from seran_lib.nets import create_model, describe
+from seran_lib.nets import create_model, describe, describe_model
 from seran_lib.nets.description import training_memory
 from seran_lib.nets.recompute import recompute_blocks
 from seran_lib.paper.facts import FACTS
@@ -58,16 +58,14 @@ def estimated_rate(model: str) -> float:
     """
     if model in RTX3090_IMAGES_PER_SECOND:
         return RTX3090_IMAGES_PER_SECOND[model]
-    with torch.device("meta"):  # shapes suffice
-        activations = {name: describe(create_model(name), 224).activations for name in ("resnet101", model)}
-    return RTX3090_IMAGES_PER_SECOND["resnet101"] * activations["resnet101"] / activations[model]
+    activations = describe_model("resnet101").activations / describe_model(model).activations
+    return RTX3090_IMAGES_PER_SECOND["resnet101"] * activations
 
 
 @cache
 def handed_out_rate(model: str) -> float:
     """Training images/s of a full network that a CPU can keep a GPU busy with, at the batch of the paper profile."""
-    with torch.device("meta"):
-        return profiles.PROFILES["paper"].batch / (DISPATCH * len(list(create_model(model).parameters())))
+    return profiles.PROFILES["paper"].batch / (DISPATCH * describe_model(model).tensors)
 
 
 def gpu_hours(model: str, images: int, epochs: int) -> pd.Series:

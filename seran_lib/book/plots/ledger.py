@@ -8,7 +8,6 @@ from functools import cache
 from types import MappingProxyType
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from seran_lib import paths
@@ -16,7 +15,7 @@ from seran_lib.analysis import stats, verdicts
 from seran_lib.analysis import tables as report
 from seran_lib.analysis.protocol import CURVE_EPOCHS, CURVE_IMAGES, CURVES, LOOK_ALIKES, PINNED
 from seran_lib.book.plots import results
-from seran_lib.nets import create_model, describe
+from seran_lib.nets import describe_model
 from seran_lib.paper import facts
 from seran_lib.train import ledger
 from seran_lib.train.profiles import PROFILES, TABLE1
@@ -103,8 +102,7 @@ def cost(profile: str) -> Figure:
 
 @cache
 def _costs(width: float, size: int) -> pd.DataFrame:
-    with torch.device("meta"):  # shapes suffice
-        described = {model: describe(create_model(model, 100, width=width), size) for model in TABLE1}
+    described = {model: describe_model(model, 100, size, width=width) for model in TABLE1}
     return pd.DataFrame({m: {"parameters": d.parameters, "gmacs": d.gmacs} for m, d in described.items()}).T
 
 
