@@ -96,15 +96,14 @@ def body_parameters(
     plain: tuple[int, ...],
     *,
     stem: tuple[int, int, int] = (64, 64, 128),
-    p: int = 1,
-    t: int = 2,
-    r: int = 1,
+    units: tuple[int, int, int] = (1, 2, 1),
     reduction: int = 16,
     unused: str = "none",
 ) -> int:
     """Weights of a network without its classifier, given modules per stage; `unused` is one of `UNUSED`.
 
-    `se` and `plain` have four entries, `attention` three, `stem` holds the widths of the three 3x3 convolutions.
+    `se` and `plain` have four entries, `attention` three, `stem` holds the widths of the three 3x3 convolutions,
+    and `units` the p, t and r of an attention module.
     """
     a, b, c = stem
     count = 27 * a + 9 * (a * b + b * c) + 2 * (a + b + c)
@@ -115,7 +114,7 @@ def body_parameters(
         se_unit = unit_parameters(channels, channels, unused == "every unit") + se_parameters(channels, reduction)
         count += se[stage - 1] * se_unit
         if stage <= 3:
-            count += attention[stage - 1] * attention_parameters(stage, p, t, r, unused != "none")
+            count += attention[stage - 1] * attention_parameters(stage, *units, unused != "none")
         in_channels = channels
     return count + 2 * in_channels
 
@@ -151,7 +150,7 @@ def plain_removals(family: Family) -> list[tuple[int, ...]]:
 
 
 def ways_of_counting(family: Family) -> Iterator[dict[str, object]]:
-    """Every way to build and count a module: `unused`, p, t, r and reduction, as `body_parameters` takes them."""
+    """Every way to build and count a module: `unused`, p, t, r and reduction."""
     names = ("unused", "p", "t", "r", "reduction")
     for values in product(*(getattr(family, name) for name in names)):
         yield dict(zip(names, values, strict=True))
@@ -202,7 +201,9 @@ def search(family: Family | None = None) -> pd.DataFrame:
             long_enough = (plains >= lacks["plain_lost"]).all(axis=1)
             for kept, stem in product(kept_se(family), family.stems):
                 se = tuple(np.add(kept, lacks["lost"]).tolist())
-                body = body_parameters(se, lacks["attention"], (0, 0, 0, 0), stem=stem, **how)
+                counting = {"units": (how["p"], how["t"], how["r"]), "reduction": how["reduction"]}
+                counting |= {"stem": stem, "unused": how["unused"]}
+                body = body_parameters(se, lacks["attention"], (0, 0, 0, 0), **counting)
                 counted = body + HEADS["123 classes"] + plain_cost
                 for head in family.heads:
                     gap = SENET154_BODY + HEADS[head] - counted
