@@ -65,9 +65,8 @@ from seran_lib.train import learner
 from seran_lib.train.cost import settings_table
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.device import pick_device
-from seran_lib.train.evaluate import read_predictions
 from seran_lib.train.memory import Fit
-from seran_lib.train.run import curve_path, predictions_path, run
+from seran_lib.train.run import run
 from seran_lib.train.settings import resolve
 
 use_book_style()
@@ -171,7 +170,7 @@ show_source(Fit)
 row = run(settings, dataset)
 
 # %%
-training.plot_curves(pd.read_csv(curve_path(settings)))
+training.plot_curves(settings.results.curve(settings.run_id))
 plt.show()
 
 # %% [markdown]
@@ -202,7 +201,7 @@ pd.Series({name: round(row[name], 2) for name in measures}, name=row["model"]).t
 # taken for whom. Sister species should lead this list, if the network sees what a naturalist sees.
 
 # %%
-predictions = read_predictions(predictions_path(settings))
+predictions = settings.results.predictions(settings.run_id)
 training.plot_confusions(predictions)
 plt.show()
 

@@ -1,7 +1,6 @@
 """`seran notebook`: chapters run headlessly, with checked parameters and an honest exit."""
 
 import argparse
-import inspect
 import logging
 import os
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 from seran_lib.book import execute
 from seran_lib.errors import CheckpointError
 from seran_lib.paths import ALA
-from seran_lib.train.settings import resolve
+from seran_lib.train.settings import CHOICES, resolve
 
 
 def prepare(options: argparse.Namespace) -> list[tuple[Path, dict[str, object]]]:
@@ -26,9 +25,8 @@ def prepare(options: argparse.Namespace) -> list[tuple[Path, dict[str, object]]]
             given[name] = str(Path(given[name]).resolve())
     notebooks = [execute.find_notebook(name) for name in options.notebooks]
     prepared = [(notebook, execute.check_parameters(notebook, given)) for notebook in notebooks]
-    known = inspect.signature(resolve).parameters
     for _, parameters in prepared:
-        words = {name: value for name, value in parameters.items() if name in known}
+        words = {name: value for name, value in parameters.items() if name in ("profile", *CHOICES)}
         if words.get("data", "") in (ALA, "" if words.get("profile", "smoke") == "smoke" else ALA):
             words["data"] = "."  # the chapter asks where the word leads
         resolve(**words)  # a wrong word stops here

@@ -1,7 +1,6 @@
 """`seran train`: one training run without a notebook."""
 
 import argparse
-import inspect
 
 import torch
 
@@ -10,14 +9,13 @@ from seran_lib.train import cost
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.distributed import say, share
 from seran_lib.train.run import run
-from seran_lib.train.settings import Settings, resolve
+from seran_lib.train.settings import CHOICES, Settings, choose, resolve
 
 
 def chosen(options: argparse.Namespace) -> Settings:
     """The settings that the words of a command mean. Raises ValueError for an unknown name or a value out of range."""
-    known = inspect.signature(resolve).parameters
-    words = {name: value for name, value in vars(options).items() if name in known}
-    resolve(**words | {"data": "."})  # a wrong word stops here, before anything is drawn
+    words = {name: getattr(options, name) for name in ("profile", *CHOICES)}
+    choose(**words | {"data": "."})  # a wrong word stops here, before anything is drawn
     return resolve(**words | {"data": sources.folder(options.data, options.profile)})
 
 

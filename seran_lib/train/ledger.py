@@ -113,6 +113,15 @@ class Results:
         """
         return _read_table(self.folder / LEDGER).drop_duplicates("run_id", keep="last", ignore_index=True)
 
+    def written(self) -> list[dict[str, str]]:
+        """Every row of the ledger as text, oldest first. Raises ValueError where the file has other columns."""
+        path = self.folder / LEDGER
+        _columns(path)
+        if _is_empty(path):
+            return []
+        with path.open(newline="", encoding="utf-8") as stream:
+            return list(csv.DictReader(stream))
+
     def repeats(self) -> pd.DataFrame:
         """All repetitions of runs, oldest first. Raises ValueError where the file has other columns."""
         return _read_table(self.folder / REPEATS)

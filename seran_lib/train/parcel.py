@@ -1,40 +1,33 @@
 """A finished run as one file, to bring it home from a machine that shares no disk: ledger row, curve, predictions."""
 
-import csv
 import json
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 
 from seran_lib.files import replacing
-from seran_lib.train import ledger
+from seran_lib.train.ledger import LEDGER, Results, Row
 
 ROW, CURVE, PREDICTIONS = "row.json", "curve.csv", "predictions.csv.gz"
 
 
-def places(results: Path, run_id: str) -> dict[str, Path]:
-    """Where a parcel's curve and predictions lie below a folder of results; predictions, the sign of the end, last."""
+def places(results: Results, run_id: str) -> dict[str, Path]:
+    """Where a parcel's curve and predictions lie among the results; predictions, the sign of the end, last."""
     kinds = {CURVE: "curves", PREDICTIONS: "predictions"}
-    return {name: ledger.file_of(results, kind, run_id) for name, kind in kinds.items()}
+    return {name: results.file(kind, run_id) for name, kind in kinds.items()}
 
 
-def rows(results: Path) -> list[dict[str, str]]:
-    """The rows of a ledger as written, oldest first; none where there is no ledger."""
-    ledger.check_header(results / ledger.LEDGER)
-    if not (results / ledger.LEDGER).exists():
-        return []
-    with (results / ledger.LEDGER).open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
-def pack(results: Path, run_id: str, file: Path) -> None:
-    """Write the newest ledger row of a run, its curve and its predictions into `file`, a zip archive.
+def pack(folder: Path, run_id: str, file: Path) -> None:
+    """Write the newest ledger row of a run in a folder of results, its curve and its predictions into `file`, a zip
+    archive.
 
     Raises ValueError where the ledger does not hold the run or its files are missing, WriteError where the disk
     is full.
     """
-    own = [row for row in rows(results) if row["run_id"] == run_id]
+    results = Results(folder)
+    own = [row for row in results.written() if row["run_id"] == run_id]
     if not own:
-        raise ValueError(f"{results / ledger.LEDGER} holds no run {run_id}: it has not finished")
+        raise ValueError(f"{folder / LEDGER} holds no run {run_id}: it has not finished")
     if missing := [str(path) for path in places(results, run_id).values() if not path.exists()]:
         raise ValueError(f"{', '.join(missing)}: missing, and the ledger has the run. Restore it, or run again")
 
@@ -44,16 +37,19 @@ def pack(results: Path, run_id: str, file: Path) -> None:
             archive.write(path, name)
 
 
-def unpack(results: Path, file: Path) -> None:
+def unpack(folder: Path, file: Path) -> None:
     """Put a packed run among the results, as if it had been done here; a row that is there already is not repeated.
 
     Raises ValueError where the row has other columns than this version writes, and BadZipFile or KeyError where `file`
     is no parcel.
     """
+    results = Results(folder)
     with zipfile.ZipFile(file) as archive:
         row = json.loads(archive.read(ROW))
-        if row not in rows(results):
-            ledger.append(results, row)
+        if row.keys() != {field.name for field in fields(Row)}:
+            raise ValueError(f"{file} has a row of other columns than this version writes")
+        if row not in results.written():
+            results.append(Row(**row))
         for name, path in places(results, row["run_id"]).items():
             content = archive.read(name)
             with replacing(path) as stream:

@@ -94,24 +94,11 @@ def usual(profile: str, model: str, recipe: str) -> dict[str, object]:
     return common | {"lr": chosen.lr if own.lr is None else own.lr}
 
 
-def resolve(
-    profile: str = "smoke",
-    *,
-    seed: int = 0,
-    data: str = "",
-    out: str = "",
-    epochs: int = 0,
-    model: str = "seran_d",
-    wiring: str = "paper",
-    init: str = "",
-    lr: float = 0.0,
-    recipe: str = "paper",
-    images_per_class: int = 0,
-) -> Settings:
+def resolve(profile: str = "smoke", **choices: object) -> Settings:
     """As `choose`, and ValueError where `data` is not a folder on this machine."""
-    settings = choose(**locals())
-    if not Path(data).is_dir():
-        raise ValueError(f"data = {data!r} is not a folder: give the folder that holds manifest.csv")
+    settings = choose(profile, **choices)
+    if not Path(settings.data).is_dir():
+        raise ValueError(f"data = {settings.data!r} is not a folder: give the folder that holds manifest.csv")
     return settings
 
 

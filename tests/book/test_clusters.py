@@ -19,7 +19,8 @@ from simulated import add_runs
 
 from seran_lib import cli
 from seran_lib.paths import ROOT
-from seran_lib.train import ledger, parcel
+from seran_lib.train import parcel
+from seran_lib.train.ledger import Results
 
 PLUGINS = {
     "slurm": ["snakemake_executor_plugin_slurm"],
@@ -153,9 +154,10 @@ def test_a_google_batch_job_trains_on_a_machine_of_its_own_and_the_run_comes_hom
         workplace, "googlebatch", "--retries", "0", "--seconds-between-status-checks", "1", program=("machine.py",),
         config=["profile=smoke", "epochs=1", f"data={atlas}", "models=seran"],
     )  # fmt: skip
-    rows = ledger.read(workplace / "runs" / "smoke")
+    results = Results(workplace / "runs" / "smoke")
+    rows = results.rows()
     assert rows["run_id"].tolist() == ["insects-smoke-seran-e1-s0-zero"], told
-    assert parcel.rows(workplace / "machine" / "runs" / "smoke") == parcel.rows(workplace / "runs" / "smoke")
+    assert Results(workplace / "machine" / "runs" / "smoke").written() == results.written()
 
     request = batch_v1.CreateJobRequest.deserialize((workplace / "request").read_bytes())
     policy = request.job.allocation_policy.instances[0].policy
@@ -179,12 +181,12 @@ def test_the_profiles_try_again_and_need_no_lock_of_snakemake():
 def test_a_parcel_brings_a_run_home_once(tmp_path):
     there, home, file = tmp_path / "there", tmp_path / "home", tmp_path / "run.zip"
     add_runs(there, {"seran_d": 0.2}, n=20)
-    run_id = ledger.read(there)["run_id"][1]
+    run_id = Results(there).rows()["run_id"][1]
     cli.main(["parcel", "pack", str(there), run_id, str(file)])
     for _ in range(2):
         cli.main(["parcel", "unpack", str(home), str(file)])
-    assert parcel.rows(home) == [parcel.rows(there)[1]]
-    for path in parcel.places(there, run_id).values():
+    assert Results(home).written() == [Results(there).written()[1]]
+    for path in parcel.places(Results(there), run_id).values():
         assert (home / path.relative_to(there)).read_bytes() == path.read_bytes()
     with pytest.raises(ValueError, match="holds no run other: it has not finished"):
         parcel.pack(there, "other", file)

@@ -14,7 +14,7 @@ from seran_lib.nets.specs import PRETRAINED
 from seran_lib.paths import ROOT
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.recipes import RECIPES
-from seran_lib.train.settings import resolve
+from seran_lib.train.settings import CHOICES
 
 SLOW = {"torch", "fastai", "pandas", "numpy", "matplotlib", "papermill", "requests", "timm", "sklearn", "PIL"}
 COMMANDS = ("data", "train", "cost", "look", "unknowns", "notebook", "table", "pair", "demo")
@@ -52,7 +52,7 @@ def test_the_help_of_train_names_every_choice_and_every_setting(capsys):
     said = capsys.readouterr().out.replace(",", " ").replace(";", " ").split()
     assert {*list_models(), *PRETRAINED, *PROFILES, *RECIPES} <= set(said)
     settings = words.parser().parse_args(["train"])
-    standard = resolve.__kwdefaults__ | {"profile": "smoke"}
+    standard = CHOICES | {"profile": "smoke"}
     assert {name: getattr(settings, name) for name in standard} == standard
 
 
