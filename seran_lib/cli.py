@@ -7,6 +7,7 @@ pandas.
 import argparse
 import difflib
 import importlib
+import os
 import sqlite3
 import sys
 
@@ -54,6 +55,9 @@ def _do(options: argparse.Namespace) -> int:
         return _say(name, error, FAILED)
     except ValueError as error:
         return _say(name, error, WRONG)
+    except BrokenPipeError:  # whoever read the answer has seen enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except (OSError, sqlite3.OperationalError) as error:
         from requests import RequestException  # slow to import, and seldom needed
 

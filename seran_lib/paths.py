@@ -39,9 +39,13 @@ def cache() -> Path:
 
 
 def results() -> Path:
-    """The results of the repository: ledger, curves, predictions."""
-    return ROOT / "results"
+    """Ledger, curves, predictions: those of the repository or, without a clone, of the folder of use."""
+    return _base() / "results"
+
+
+def _base() -> Path:
+    return ROOT if in_clone() else Path.cwd()
 
 
 def _below(variable: str, usual: str) -> Path:
-    return ((ROOT if in_clone() else Path.cwd()) / (os.environ.get(variable) or usual)).resolve()
+    return (_base() / (os.environ.get(variable) or usual)).resolve()

@@ -110,3 +110,10 @@ def test_where_there_is_no_clone_it_says_so(command, monkeypatch, tmp_path, caps
     monkeypatch.setattr("seran_lib.book.execute.NOTEBOOKS", tmp_path / "notebooks")
     assert cli.main(command.split()) in (1, 2)
     assert "clone its repository" in capsys.readouterr().err
+
+
+def test_without_a_clone_results_lie_where_it_is_used(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SERAN_RUNS", raising=False)
+    assert (paths.results(), paths.runs()) == (tmp_path.resolve() / "results", tmp_path.resolve() / "runs")
