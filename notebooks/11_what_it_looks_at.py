@@ -77,10 +77,11 @@ use_book_style()
 # %% [markdown]
 # ## Where is the insect?
 #
-# To score a map we must know where the insect is. A drawn insect is drawn again, and its outline is exact. On a
-# specimen sheet we find it by the plain image processing of chapter 02, in which nothing is trained: what stands out
-# from the smooth sheet is either the specimen (dark or coloured, no rectangle) or *furniture*: label, ruler, chart.
-# Field photographs have no such outline: drawn insects take their place in this chapter.
+# To score a map we must know where the insect is. Drawn insects have exact masks, `masks/<image_id>.png` beside the
+# images; masks that you draw for photographs of your own are used in the same way. On a specimen sheet without a mask
+# we find the insect by the plain image processing of chapter 02, in which nothing is trained: what stands out from the
+# smooth sheet is either the specimen (dark or coloured, no rectangle) or *furniture*: label, ruler, chart. Field
+# photographs without masks cannot be used: drawn insects take their place in this chapter.
 
 # %%
 settings = resolve(profile, seed=seed, data=sources.folder(data, profile), out=out, epochs=epochs, init=init)

@@ -10,7 +10,7 @@ regions    the insect's, and label's and ruler's, share of the picture; the shar
 place      scores of a map against the insect (`localise`); variant "trained", "random", or "gain", the difference
 mask       level and spread of the attention masks, and how well single channels tell insect from background
 error      share wrong after an edit of the picture (`erase`) or of the masks; "rise" against the picture as it
-           is; "over control" against the edit's control; "follows" is how often the sheet's kind is named
+           is; "over control" against the edit's control; "follows" is how often the sheet's species is named
 road       share wrong after the pixels a map calls important are removed (variant: which share of them)
 gate       level of the SE gates, and the share of their variance that lies between species
 =========  ====================================================================================================
@@ -123,7 +123,7 @@ def gate_rows(model: nn.Module, subject: Subject) -> list[Row]:
 
 def between(gates: np.ndarray, targets: np.ndarray) -> float:
     """The share of the variance of gates (n, C) over images that lies between the classes (n,), 0 to 1."""
-    kinds, place, counts = np.unique(targets, return_inverse=True, return_counts=True)
+    classes, place, counts = np.unique(targets, return_inverse=True, return_counts=True)
     centred = gates - gates.mean(0)
-    means = np.stack([centred[place == k].mean(0) for k in range(len(kinds))])
+    means = np.stack([centred[place == k].mean(0) for k in range(len(classes))])
     return float((counts[:, None] * means**2).sum() / (centred**2).sum())

@@ -179,8 +179,6 @@ class Records:
         ends = np.cumsum(share) / share.sum() * (images - sum(few))
         return [*sorted(np.diff(ends.round(), prepend=0).astype(int).tolist(), reverse=True), *few]
 
-    # ---- one sighting, one picture ----------------------------------------------------------------------------------
-
     def _uuid(self) -> str:
         return str(uuid.UUID(bytes=self._rng.bytes(16), version=4))
 
@@ -205,7 +203,7 @@ class Records:
         day = datetime.datetime(1998 + int(27 * rng.beta(1.8, 1)), 1, 1) + datetime.timedelta(
             days=int(rng.integers(365)), minutes=int(rng.integers(6 * 60, 20 * 60))
         )
-        lag = int(rng.integers(2000)) if rng.random() < 0.1 else int(rng.integers(1, 200))  # some were loaded anew
+        lag = int(rng.integers(2000)) if rng.random() < 0.1 else int(rng.integers(1, 200))  # some were loaded again
         observer = f"Collector {rng.integers(1, 4):02d}" if sheet else str(rng.choice(list(self._licence_of)))
         licence = self._licence(observer) if rng.random() < 0.93 else str(rng.choice(list(LICENCES)))
         sighting = Sighting(
@@ -263,8 +261,6 @@ class Records:
         self.pictures[image_id] = picture
         return picture
 
-    # ---- many of them -----------------------------------------------------------------------------------------------
-
     def _observe(self, taxon: Taxon, count: int) -> None:
         """Sightings of one species with `count` pictures in all, and some sightings without any."""
         homes, left = self._homes(), count
@@ -289,22 +285,8 @@ class Records:
             self._sighting(taxon, homes)
 
     def _spoil(self, common: list[Taxon], floor: int, images: int) -> None:
-        """Turn single field pictures of the common species into what has to be cleaned.
-
-        As long as there are others, the pictures come from species that stay at `floor` images or nearly so.
-        """
-        alone: dict[str, list[Sighting]] = {taxon.name: [] for taxon in common}
-        size = dict.fromkeys(alone, 0)
-        animals = [picture.animal for picture in self.pictures.values()]
-        for sighting in self.sightings:
-            if sighting.taxon.name in alone and sighting.pictures:
-                size[sighting.taxon.name] += len(sighting.pictures)
-                first = sighting.pictures[0]
-                if first.kind == "field" and animals.count(first.animal) == 1:
-                    alone[sighting.taxon.name].append(sighting)
-        spare = [one for name, some in alone.items() for one in some[: size[name] - int(0.92 * floor)]]
-        queue = [spare[k] for k in self._rng.permutation(len(spare))]
-        queue += [one for some in alone.values() for one in some if one not in queue]
+        """Turn single field pictures of the common species into what has to be cleaned."""
+        queue = self._spare(common, floor)
 
         def times(fault: str) -> range:
             return range(max(1, round(SHARES[fault] * images)))
@@ -317,16 +299,10 @@ class Records:
                 picture.change = DAMAGES[number % 2] if kind == "broken" else ""
                 picture.listed = kind != "missing" or number > 0  # one is unknown to the image service altogether
         for _, change in zip(times("repeated"), cycle(CHANGES[::-1]), strict=False):
-            (picture,) = (taken := queue.pop(0)).pictures
+            taken = queue.pop(0)
             original = next(one for one in queue if one.taxon == taken.taxon)
             queue.remove(original)
-            source = original.pictures[0]
-            picture.animal, picture.burst, picture.cluster = source.animal, source.burst, source.cluster
-            picture.duplicate_of, picture.change = source.image_id, change
-            picture.png = source.png if change == "same" else False
-            taken.observer, taken.when, taken.place = original.observer, original.when, original.place
-            picture.creator, picture.taken, picture.rights_holder = source.creator, source.taken, ""
-            picture.licence, picture.licence_text = source.licence, source.licence_text
+            _repeat(original, taken, change)
         for _ in times("mislabelled"):
             (picture,) = queue.pop(0).pictures
             picture.subject = self._relative(picture.subject)
@@ -340,8 +316,34 @@ class Records:
             again = self._sighting(sighting.taxon, self._homes(), like=sighting)
             again.pictures += sighting.pictures
 
+    def _spare(self, common: list[Taxon], floor: int) -> list[Sighting]:
+        """Sightings of one animal with one field picture; first those of species that stay near `floor` images."""
+        alone: dict[str, list[Sighting]] = {taxon.name: [] for taxon in common}
+        size = dict.fromkeys(alone, 0)
+        animals = [picture.animal for picture in self.pictures.values()]
+        for sighting in self.sightings:
+            if sighting.taxon.name in alone and sighting.pictures:
+                size[sighting.taxon.name] += len(sighting.pictures)
+                first = sighting.pictures[0]
+                if first.kind == "field" and animals.count(first.animal) == 1:
+                    alone[sighting.taxon.name].append(sighting)
+        spare = [one for name, some in alone.items() for one in some[: size[name] - int(0.92 * floor)]]
+        queue = [spare[k] for k in self._rng.permutation(len(spare))]
+        return queue + [one for some in alone.values() for one in some if one not in queue]
+
     def _relative(self, taxon: Taxon) -> Taxon:
         """Another species, of the same genus if there is one."""
         others = [one for one in self.species if one != taxon]
         sisters = [one for one in others if one.parent == taxon.parent] or others
         return sisters[self._rng.integers(len(sisters))]
+
+
+def _repeat(original: Sighting, again: Sighting, change: str) -> None:
+    """Have the picture of a sighting show that of another, changed in one of the ways of `CHANGES`."""
+    (source,), (picture,) = original.pictures, again.pictures
+    picture.animal, picture.burst, picture.cluster = source.animal, source.burst, source.cluster
+    picture.duplicate_of, picture.change = source.image_id, change
+    picture.png = source.png if change == "same" else False
+    again.observer, again.when, again.place = original.observer, original.when, original.place
+    picture.creator, picture.taken, picture.rights_holder = source.creator, source.taken, ""
+    picture.licence, picture.licence_text = source.licence, source.licence_text
