@@ -5,7 +5,7 @@
 With seeds=0,1,2 and models=seran_d,seran only those. Always with mtime: by its other triggers Snakemake would do
 finished runs again.
 
-With study=tables,wiring the runs are those of the studies in seran_lib/analysis/protocol.py; seeds and models then choose
+With study=tables,wiring the runs are those of the studies in seran_lib/analysis/studies.py; seeds and models then choose
 among them. Finished runs are known by their predictions below results/ (of the smoke profile: below runs/smoke/) and
 their rows in the ledger there: delete a row, and just that run is recorded again, from its folder below runs/ or, where
 that is gone, too, by a new training. (Through a bucket its parcel comes home again: delete that, too.) Where the folder
@@ -28,7 +28,9 @@ from seran_lib.train.cost import count_images, gpu_hours
 from seran_lib.train.run import other_images, predictions_path, recorded, up_to_date
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.settings import resolve, usual
-from seran_lib.analysis.protocol import STUDIES
+from seran_lib.analysis.select import Evidence
+from seran_lib.analysis.studies import STUDIES
+from seran_lib.train.ledger import Results
 from seran_lib.nets.specs import PRETRAINED
 from seran_lib import paths, sources
 from seran_lib.paths import ALA, NOTEBOOKS
@@ -50,10 +52,13 @@ if unknown := set(STUDY) - set(STUDIES):
 if STUDY and (EPOCHS or INIT):
     raise ValueError("a study names its own epochs and start: give epochs and init without study")
 if STUDY:
+    RATES = Evidence(Results(paths.results()), PROFILE).rates  # of studies that rest on chosen ones
+    for study in STUDY:
+        STUDIES[study].check(Path(FOLDER).resolve().name)
     TRAININGS = [
         settings
         for study in STUDY
-        for settings in STUDIES[study].runs(PROFILE, FOLDER)
+        for settings in STUDIES[study].runs(PROFILE, FOLDER, RATES)
         if settings.seed in (SEEDS or [settings.seed]) and settings.model in (MODELS or [settings.model])
     ]
 else:

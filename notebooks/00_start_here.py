@@ -49,8 +49,9 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from seran_lib import sources
-from seran_lib.analysis import tables
+from seran_lib import paths, sources
+from seran_lib.analysis.select import Evidence
+from seran_lib.analysis.tables import error_table
 from seran_lib.book.environment import check_environment
 from seran_lib.book.notebook import chapters, finish, profiles, show_table
 from seran_lib.book.plots.style import save_pictures, show_pictures, use_book_style
@@ -58,6 +59,7 @@ from seran_lib.data.augment import plain_view
 from seran_lib.demo.insects.picture import draw_insect
 from seran_lib.demo.insects.species import make_species
 from seran_lib.nets import create_model, describe
+from seran_lib.train.ledger import Results
 from seran_lib.train.profiles import TABLE1, TABLE2
 from seran_lib.train.settings import resolve
 
@@ -154,8 +156,9 @@ show_table(chapters())
 # rows: it shows that things work, not how well.
 
 # %%
-for name in tables.sets("laptop"):
-    show_table(tables.error_table("laptop", name, (*TABLE1, *TABLE2)).rename_axis(name))
+laptop = Evidence(Results(paths.results()), "laptop")
+for name in laptop.tables():
+    show_table(error_table(laptop, name, (*TABLE1, *TABLE2)).rename_axis(name))
 
 # %% [markdown]
 # ## What we saw

@@ -59,7 +59,7 @@ from statsmodels.stats.multitest import multipletests
 from seran_lib.analysis import stats
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots.style import COLOURS, SQUARE, TALL, WIDE, save, use_book_style
-from seran_lib.paper import facts
+from seran_lib.paper import facts, grim
 
 use_book_style()
 fact = {name: entry.value for name, entry in facts.FACTS.items()}
@@ -196,7 +196,7 @@ save(fig, "fig03_split_rules")
 # half-way between two printed ones counts for both.
 
 # %%
-show_source(stats.possible_counts)
+show_source(grim.possible_counts)
 
 # %%
 table = facts.table1()
@@ -204,17 +204,17 @@ ablations = facts.table2().drop(index=shared)
 test_rates = table[["test_top1", "test_top5"]].to_numpy().ravel().tolist()
 valid_rates = pd.concat([table, ablations])[columns].dropna().to_numpy().ravel().tolist()
 misses = {
-    "test": {n: len(stats.impossible_rates(test_rates, n)) for n in range(5099, 5140)},
-    "validation": {n: len(stats.impossible_rates(valid_rates, n)) for n in range(5099, 5140)},
+    "test": {n: len(grim.impossible_rates(test_rates, n)) for n in range(5099, 5140)},
+    "validation": {n: len(grim.impossible_rates(valid_rates, n)) for n in range(5099, 5140)},
 }
 
 # %% tags=["nbval-check-output"]
 print(f"{len(test_rates)} test rates, {len(valid_rates)} validation rates")
-print("sizes up to 6,000 that allow every test rate:", stats.possible_test_sizes(test_rates, range(100, 6001)))
-print("sizes up to 6,000 that allow every validation rate:", stats.possible_test_sizes(valid_rates, range(100, 6001)))
+print("sizes up to 6,000 that allow every test rate:", grim.possible_test_sizes(test_rates, range(100, 6001)))
+print("sizes up to 6,000 that allow every validation rate:", grim.possible_test_sizes(valid_rates, range(100, 6001)))
 for n in (5118, 5119):
-    print(f"n = {n} rules out: test {stats.impossible_rates(test_rates, n)},", end=" ")
-    print(f"validation {stats.impossible_rates(valid_rates, n)}")
+    print(f"n = {n} rules out: test {grim.impossible_rates(test_rates, n)},", end=" ")
+    print(f"validation {grim.impossible_rates(valid_rates, n)}")
 
 # %%
 fig, axes = plt.subplots(2, 1, figsize=TALL, sharex=True)
@@ -280,7 +280,7 @@ print(f"5,119 allows at least 16 of 18: {(random_valid[:, window == 5119] <= 2).
 # %% tags=["nbval-check-output"]
 n_test, n_valid = 5118, fact["valid_images"]
 wrong = pd.DataFrame(
-    {top: [stats.possible_counts(rate, n_test)[0] for rate in table[f"test_{top}"]] for top in ("top1", "top5")},
+    {top: [grim.possible_counts(rate, n_test)[0] for rate in table[f"test_{top}"]] for top in ("top1", "top5")},
     index=table.index,
 )
 print(wrong.to_string())

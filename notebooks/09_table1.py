@@ -52,16 +52,21 @@ from IPython.display import Markdown
 from matplotlib import pyplot as plt
 from scipy.stats import t as student
 
-from seran_lib.analysis import claims, grid, protocol, stats, tables, verdicts
+from seran_lib import paths
+from seran_lib.analysis import claims, conditions, protocol, ratios, stats, studies, tables
+from seran_lib.analysis.cells import interval
+from seran_lib.analysis.errors import look_alike_errors
+from seran_lib.analysis.select import Evidence
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots import ledger
 from seran_lib.book.plots.style import save, use_book_style
-from seran_lib.train.profiles import FULL
+from seran_lib.train.ledger import Results
+from seran_lib.train.profiles import FULL, TABLE1
 from seran_lib.train.settings import command, settings_of
 
 use_book_style()
-shown = tables.shown_profile(profile)
-print(f"profile {profile}: showing the runs of {shown}")
+shown = Evidence(Results(paths.results()), profile).or_else("laptop")
+print(f"profile {profile}: showing the runs of {shown.profile}")
 
 # %% [markdown]
 # ## 9.1 The protocol
@@ -80,7 +85,7 @@ show_table(pd.DataFrame([vars(claim) for claim in protocol.CLAIMS.values()], ind
 # The rule that turns a ratio into a verdict is short enough to read:
 
 # %%
-show_source(verdicts.decide)
+show_source(protocol.decide)
 
 # %% [markdown]
 # ## 9.2 What has been run
@@ -91,7 +96,7 @@ show_source(verdicts.decide)
 # hours to go are an estimate from the pace of the runs so far. Studies share runs, so their hours can not be added up.
 
 # %%
-show_table(grid.state(shown).set_index("study"))
+show_table(tables.progress(shown).set_index("study"))
 
 # %% [markdown]
 # ## 9.3 Table 1, theirs and ours
@@ -109,8 +114,8 @@ plt.show()
 # of a quarter of the width here. What can be compared is not the error but the *ratio* of two errors.
 
 # %%
-for name in tables.sets(shown):
-    show_table(tables.error_table(shown, name, protocol.TABLE1).rename_axis(name))
+for name in shown.tables():
+    show_table(tables.error_table(shown, name, TABLE1).rename_axis(name))
 
 # %% [markdown]
 # ## 9.4 The claims, as ratios
@@ -120,7 +125,7 @@ for name in tables.sets(shown):
 # raises for all models alike, plus a rest. The rest is the noise, and it is pooled over all models.
 
 # %%
-show_source(stats.BlockDesign)
+show_source(ratios.BlockDesign)
 
 # %%
 figure = ledger.forest_table1(shown)
@@ -148,7 +153,7 @@ show_table(verdict[verdict["claim"].isin(["T1", "C3", "C4"])].set_index("claim")
 # Bengio (2003), which errs on the side of caution, would make them longer by these factors:
 
 # %%
-for name, runs in tables.sets(shown).items():
+for name, runs in shown.tables().items():
     share = runs["test"].iloc[0] / runs["train"].iloc[0]
     print(f"{name}: {(1 + 3 * share) ** 0.5:.2f} with three seeds, {(1 + 5 * share) ** 0.5:.2f} with five")
 
@@ -164,8 +169,8 @@ for name, runs in tables.sets(shown).items():
 show_source(stats.mcnemar)
 
 # %%
-for name in tables.sets(shown):
-    show_table(tables.single_runs(shown, name, tables.TABLE1_CONTRASTS).rename_axis(name))
+for name in shown.tables():
+    show_table(tables.single_runs(shown, name, conditions.TABLE1_CONTRASTS).rename_axis(name))
 
 # %% [markdown]
 # Where the signs of a row change from seed to seed, one run decides nothing. How much of that is the choice of test
@@ -211,7 +216,7 @@ show_table(tables.repeats(shown))
 # need be.)
 
 # %%
-show_table(tables.paper_with_noise(shown, tables.TABLE1_CONTRASTS))
+show_table(tables.paper_with_noise(shown, conditions.TABLE1_CONTRASTS))
 
 # %% [markdown]
 # This is a thought experiment. We would expect large networks that are trained to the end to move less from seed to
@@ -242,9 +247,9 @@ show_table(verdict[verdict["claim"] == "C5"].set_index("claim"))
 # figure, in seed 0, the only one that was run at all of them?
 
 # %%
-curves = {"epochs": ("epochs", protocol.CURVE_EPOCHS), "images": ("images_per_class", protocol.CURVE_IMAGES)}
+curves = {"epochs": ("epochs", studies.CURVE_EPOCHS), "images": ("images_per_class", studies.CURVE_IMAGES)}
 for study, (axis, points) in curves.items():
-    runs = verdicts.study_rows(study, shown, protocol.PINNED)
+    runs = shown.study(study, studies.PINNED)
     errors = runs.pivot_table(index=axis, columns="model", values="test_top1_error")
     errors = errors.reindex(points, columns=["resnet101", "seran_d"]).dropna()
     gap = (errors["resnet101"] / errors["seran_d"]).round(2).rename("ResNet-101 / SERAN-D")
@@ -282,7 +287,7 @@ show_table(tables.rates(shown))
 # at their own rates, over all seeds, against the rate that all share in the tables:
 
 # %%
-show_table(tables.beside_usual(shown, "tuned"))
+show_table(conditions.beside_usual(shown, "tuned"))
 
 # %% [markdown]
 # The shared rate was no favour to SERAN-D, and even less to SERAN. At their own both err several times less, and so do
@@ -297,14 +302,14 @@ save(figure, "fig09_own_rates")
 plt.show()
 
 # %%
-trained = tables.conditions(shown, tables.TABLE1_CONTRASTS, tables.SHARED_AND_OWN)
-show_table(tables.condition_table(trained))
-show_table(tables.own_noise(trained))
+trained = conditions.conditions(shown, conditions.TABLE1_CONTRASTS, conditions.SHARED_AND_OWN)
+show_table(conditions.condition_table(trained))
+show_table(conditions.own_noise(trained))
 
 # %%
-own = verdicts.study_rows("tuned", shown, protocol.PINNED)
+own = shown.study("tuned", studies.PINNED)
 if len(own):
-    errors = verdicts.look_alike_errors(own, protocol.PINNED)
+    errors = look_alike_errors(shown.answers(own), studies.PINNED)
     wrong = errors.pivot_table(index="model", columns="kind", values="wrong", aggfunc="sum")
     share = wrong["within"] / wrong.sum(axis=1)
     print(
@@ -328,13 +333,13 @@ if len(own):
 # chosen on these insects can be carried over: to the networks of C1 and C5, in one seed, which decides no claim.
 
 # %%
-show_table(tables.beside_usual(shown, "carried"))
+show_table(conditions.beside_usual(shown, "carried"))
 
 # %% [markdown]
 # And what a reader of these runs alone would have said, by McNemar's test as in 9.5:
 
 # %%
-show_table(tables.single_runs(shown, protocol.BOTH[0], protocol.CONTRASTS, study="carried"))
+show_table(tables.single_runs(shown, studies.BOTH[0], protocol.CONTRASTS, study="carried"))
 
 # %% [markdown]
 # The rate of the tables is far from the best in the field, too: each of the four errs less at the rate carried over to
@@ -346,13 +351,13 @@ show_table(tables.single_runs(shown, protocol.BOTH[0], protocol.CONTRASTS, study
 # Residual branches that start at zero, as today's libraries do, against the plain start of 2019:
 
 # %%
-show_table(tables.beside_usual(shown, "start"))
+show_table(conditions.beside_usual(shown, "start"))
 
 # %% [markdown]
 # And the masks as the common ports wire them (chapter 5), against their inventors' network:
 
 # %%
-show_table(tables.beside_usual(shown, "wiring"))
+show_table(conditions.beside_usual(shown, "wiring"))
 
 # %% [markdown]
 # ## 9.7 What an error costs
@@ -375,15 +380,16 @@ plt.show()
 
 # %%
 for full in FULL:
-    if not tables.sets(full):
-        print(f"profile {full}: {verdicts.NOT_RUN}")
-    for name, runs in tables.sets(full).items():
-        show_table(tables.error_table(full, name, list(runs["model"].unique())).rename_axis(f"profile {full}, {name}"))
-        show_table(tables.single_runs(full, name, protocol.CONTRASTS).rename_axis("McNemar's test"))
+    whole = shown.of(full)
+    if not whole.tables():
+        print(f"profile {full}: {protocol.NOT_RUN}")
+    for name, runs in whole.tables().items():
+        show_table(tables.error_table(whole, name, list(runs["model"].unique())).rename_axis(f"profile {full}, {name}"))
+        show_table(tables.single_runs(whole, name, protocol.CONTRASTS).rename_axis("McNemar's test"))
 
 # %%
-for ratios in tables.full_networks(shown).values():
-    show_table(ratios)
+for table in tables.full_networks(shown).values():
+    show_table(table)
 
 # %% [markdown]
 # **How to read it.** Three columns for one ratio of every two networks that were run in full: the paper's (on
@@ -398,7 +404,7 @@ for ratios in tables.full_networks(shown).values():
 # curve, the commit, and the command that repeats the run. For example:
 
 # %%
-rows = grid.runs(shown)
+rows = shown.runs()
 if len(rows):
     print(rows["run_id"].iloc[0])
     print(command(settings_of(rows.iloc[0])))
@@ -451,12 +457,12 @@ show_table(claims.summary(verdict))
 # either set, and what does that say of the noise of these two networks?
 
 # %% tags=["solution"]
-for name, runs in tables.sets(shown).items():
+for name, runs in shown.tables().items():
     pair = runs.pivot_table(index="seed", columns="model", values="wrong")
     if {"resnet101", "seran_d"} <= set(pair) and len(pair.dropna(subset=["resnet101", "seran_d"])) > 1:
         logs = np.log(pair["resnet101"] / pair["seran_d"]).dropna()
         half = student.ppf(0.975, len(logs) - 1) * logs.std() / len(logs) ** 0.5
-        own = tables.interval(*np.exp([logs.mean(), logs.mean() - half, logs.mean() + half]))
+        own = interval(*np.exp([logs.mean(), logs.mean() - half, logs.mean() + half]))
         print(f"{name}: {own} by their own seeds; by the noise of all networks see 9.4")
 
 # %%

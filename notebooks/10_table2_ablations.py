@@ -53,17 +53,20 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from seran_lib.analysis import claims, protocol, stats, tables, verdicts
+from seran_lib import paths
+from seran_lib.analysis import calibration, claims, conditions, errors, protocol, tables
+from seran_lib.analysis.select import Evidence
 from seran_lib.book.notebook import finish, show_source, show_table
-from seran_lib.book.plots import ledger, results
+from seran_lib.book.plots import ledger
 from seran_lib.book.plots.style import save, use_book_style
 from seran_lib.nets import describe_model
-from seran_lib.nets.specs import SPECS
+from seran_lib.nets.specs import SPECS, label
 from seran_lib.train.evaluate import fit_temperature
+from seran_lib.train.ledger import Results
 
 use_book_style()
-shown = tables.shown_profile(profile)
-print(f"profile {profile}: showing the runs of {shown}")
+shown = Evidence(Results(paths.results()), profile).or_else("laptop")
+print(f"profile {profile}: showing the runs of {shown.profile}")
 
 # %% [markdown]
 # ## 10.1 Five networks, one difference each
@@ -78,7 +81,7 @@ variants = ["seran_d", "seran_d_avg_pool", "seran_d_no_se", "seran_d_no_attentio
 layouts = {}
 for model in variants:
     cost = describe_model(model)
-    layouts[results.name(model)] = {
+    layouts[label(model)] = {
         "layout": " ".join(SPECS[model].layout),
         "parameters": f"{cost.parameters / 1e6:.1f} M",
         "operations": f"{cost.gmacs:.1f} GMAC",
@@ -92,7 +95,7 @@ show_table(pd.DataFrame.from_dict(layouts, orient="index"))
 # rates.
 
 # %%
-for name in tables.sets(shown):
+for name in shown.tables():
     show_table(tables.error_table(shown, name, variants).rename_axis(name))
 
 # %%
@@ -119,8 +122,8 @@ show_table(verdict[verdict["claim"].isin(["C1", "C2", "C3"])].set_index("claim")
 # correction over all contrasts of the protocol:
 
 # %%
-for name in tables.sets(shown):
-    show_table(tables.single_runs(shown, name, tables.TABLE2_CONTRASTS).rename_axis(name))
+for name in shown.tables():
+    show_table(tables.single_runs(shown, name, conditions.TABLE2_CONTRASTS).rename_axis(name))
 
 # %% [markdown]
 # On the field photographs nothing that is taken from SERAN-D is missed at this scale. Without attention it errs less,
@@ -150,9 +153,9 @@ plt.show()
 # noise of their own two networks alone.
 
 # %%
-trained = tables.conditions(shown)
-show_table(tables.condition_table(trained))
-show_table(tables.own_noise(trained))
+trained = conditions.conditions(shown)
+show_table(conditions.condition_table(trained))
+show_table(conditions.own_noise(trained))
 
 # %% [markdown]
 # Two verdicts that differ are no proof that the ratios do: one may be told and the other not. That the training
@@ -160,7 +163,7 @@ show_table(tables.own_noise(trained))
 # tables, with its interval, and p after Holm's correction over all cells of this table, run or not.
 
 # %%
-show_table(tables.condition_changes(shown))
+show_table(conditions.condition_changes(shown))
 
 # %% [markdown]
 # All five networks err less after a zero start, most of them several times less (9.6). SERAN-D and its two variants can
@@ -196,7 +199,7 @@ plt.show()
 
 # %%
 show_table(verdict[verdict["claim"] == "C6"].set_index("claim"))
-show_table(verdicts.overfitting(verdicts.study_rows("long", shown, "heliconius")).round(3).set_index("model"))
+show_table(tables.losses(shown, shown.study("long", "heliconius")).round(3).set_index("model"))
 
 # %% [markdown]
 # Without attention we see none of it: at the end the validation loss of every seed is at its lowest, though the
@@ -210,7 +213,7 @@ show_table(verdicts.overfitting(verdicts.study_rows("long", shown, "heliconius")
 # percent, after 32 epochs and as in the tables:
 
 # %%
-show_table(tables.beside_usual(shown, "long"))
+show_table(conditions.beside_usual(shown, "long"))
 
 # %% [markdown]
 # ## 10.5 Look-alikes
@@ -243,9 +246,10 @@ show_table(verdict[verdict["claim"] == "C8"].set_index("claim"))
 # we expected: what looks alike to a naturalist and what looks alike to a network need not be the same.
 
 # %%
-for name, rows in tables.sets(shown).items():
-    if (rows["model"] == "seran_d").any():
-        show_table(verdicts.confusions(rows, "seran_d").head(8).set_index("one").rename_axis(f"{name}, one"))
+for name, rows in shown.tables().items():
+    answers = shown.answers(rows[rows["model"] == "seran_d"])
+    if len(answers):
+        show_table(errors.confusions(answers).head(8).set_index("one").rename_axis(f"{name}, one"))
 
 # %% [markdown]
 # ## 10.6 Every species by itself
@@ -266,14 +270,12 @@ plt.show()
 # the last column, the standard deviation over seeds. Mean over seeds of the error and of its bounds, in percent:
 
 # %%
-for name, rows in tables.sets(shown).items():
-    by_model = verdicts.macro_errors(rows[rows["model"].isin(variants)]).groupby("model")
+for name, rows in shown.tables().items():
+    by_model = errors.macro_errors(shown.answers(rows[rows["model"].isin(variants)])).groupby("model")
     means = by_model[["macro", "low", "high"]].mean().assign(**{"sd over seeds": by_model["macro"].std()})
     means = (100 * means).map("{:.1f}".format)
     show_table(
-        means.reindex([model for model in variants if model in means.index])
-        .rename(index=results.name)
-        .rename_axis(name)
+        means.reindex([model for model in variants if model in means.index]).rename(index=label).rename_axis(name)
     )
 
 # %% [markdown]
@@ -281,8 +283,8 @@ for name, rows in tables.sets(shown).items():
 # and of the errors within and outside the look-alikes of 10.5. None of these is a verdict.
 
 # %%
-for name in tables.sets(shown):
-    table = tables.ratios_by_count(shown, name, tables.TABLE2_CONTRASTS)
+for name in shown.tables():
+    table = tables.ratios_by_count(shown, name, conditions.TABLE2_CONTRASTS)
     show_table(table.rename_axis(f"ratio of errors, {name}"))
 
 # %% [markdown]
@@ -313,14 +315,14 @@ plt.show()
 # after the temperature exact, and *at most* what it would then stay below in 97.5 of 100 studies.
 
 # %%
-for name, rows in tables.sets(shown).items():
-    calibrated = verdicts.calibration(rows)
+for name, rows in shown.tables().items():
+    calibrated = calibration.calibration(shown.answers(rows))
     runs = calibrated.groupby("model")
     table = runs[["temperature", "before", "after", "by chance"]].mean()
     spread = np.sqrt(runs["chance_sd"].apply(lambda sd: (sd**2).sum())) / runs.size()
     table["at most, by chance"] = table["by chance"] + 1.96 * spread
     table[["before", "after", "by chance", "at most, by chance"]] *= 100
-    show_table(table.round(2).rename(index=results.name).rename_axis(name))
+    show_table(table.round(2).rename(index=label).rename_axis(name))
 
 # %% [markdown]
 # Temperatures below 1 say that networks trained so briefly are not sure enough. On the field photographs the
@@ -397,11 +399,11 @@ show_table(claims.summary(verdict))
 # and what is the error of SERAN-D on the rest, in each data set? Compare with the error of ResNet-101 on all images.
 
 # %% tags=["solution"]
-for name, rows in tables.sets(shown).items():
+for name, rows in shown.tables().items():
     for model, runs in rows.groupby("model")["run_id"]:
         if model in ("seran_d", "resnet101"):
-            answers = [verdicts.predictions(run_id) for run_id in runs]
-            risks = [stats.risk_by_coverage(one["calibrated"], one["right"])["risk"] for one in answers]
+            answers = [shown.results.predictions(run_id) for run_id in runs]
+            risks = [calibration.risk_by_coverage(one["calibrated"], one["right"])["risk"] for one in answers]
             everything, surest = (100 * np.mean([r.iloc[int(share * len(r)) - 1] for r in risks]) for share in (1, 0.8))
             left = len(answers[0]) - int(0.8 * len(answers[0]))
             print(f"{name}, {model}: {everything:.1f} % of all, {surest:.1f} % with {left} images left to an expert")

@@ -52,8 +52,9 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from seran_lib import paths, sources
-from seran_lib.analysis import claims, stats
-from seran_lib.analysis import tables as report
+from seran_lib.analysis import claims, protocol, stats
+from seran_lib.analysis.conditions import beside_usual
+from seran_lib.analysis.select import Evidence
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots import looks
 from seran_lib.book.plots.style import save, save_pictures, show_pictures, use_book_style
@@ -62,12 +63,13 @@ from seran_lib.explain import edits as erase
 from seran_lib.explain import localise
 from seran_lib.explain import maps as explain
 from seran_lib.explain.errors import MASK_EDITS
-from seran_lib.explain.measure import look, random_network, read_looks
+from seran_lib.explain.measure import look, random_network
 from seran_lib.explain.places import mask_maps
 from seran_lib.explain.regions import find_regions
 from seran_lib.explain.subject import make_subject
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.device import pick_device
+from seran_lib.train.ledger import Results
 from seran_lib.train.run import run
 from seran_lib.train.settings import resolve
 from seran_lib.train.trained import trained_network
@@ -179,7 +181,8 @@ show_source(localise.overlap)
 
 # %%
 own = look(settings, dataset)
-stored = read_looks()
+evidence = Evidence(Results(paths.results()), "laptop")
+stored = evidence.results.looks()
 first = stored[stored["run_id"] == "heliconius-laptop-seran_d-e8-s0"]
 tables = {settings.data_name: own} | ({"heliconius (stored)": first} if len(first) and not data else {})
 print("runs in results/looks:", ", ".join(stored["run_id"].unique()) or "not run")
@@ -228,19 +231,19 @@ for name, table in tables.items():
 # seed, and holds the choice of random weights, too. Here both decide the same.
 
 # %%
-show_source(claims.decide_localisation)
+show_source(protocol.decide_localisation)
 
 # %%
-gains = claims.localisation("laptop", "heliconius")
+gains = claims.localisation(evidence, "heliconius")
 show_table(gains.round(3).rename_axis("pointing game, run"))
-print(f"C7: {claims.decide_localisation(gains)}")
+print(f"C7: {protocol.decide_localisation(gains)}")
 
 # %% [markdown]
 # Had these networks learnt too little to know where the insect is? The same for SERAN-D whose residual branches start
 # at zero, which errs far less (the first step of chapter 12). No rule named it beforehand, so it decides nothing.
 
 # %%
-better = claims.localisation("laptop", "heliconius", recipe="start")
+better = claims.localisation(evidence, "heliconius", recipe="start")
 show_table(better.round(3).rename_axis("pointing game, run"))
 
 # %% [markdown]
@@ -433,7 +436,7 @@ show_table(cams.rename_axis("separation by Grad-CAM"))
 # mean test errors in percent, and the ratio of changed to usual with its 95 % interval.
 
 # %%
-show_table(report.beside_usual("laptop", "cropped"))
+show_table(beside_usual(evidence, "cropped"))
 
 # %% [markdown]
 # Three things change at once. The label is gone, at the same number of pixels the insect is larger, and the crops were

@@ -55,13 +55,16 @@ import torch
 from matplotlib import pyplot as plt
 from timm.data import ImageNetInfo
 
-from seran_lib import sources
+from seran_lib import paths, sources
 from seran_lib.analysis import beyond, stats
-from seran_lib.analysis import tables as report
-from seran_lib.analysis.protocol import BOTH, STUDIES
+from seran_lib.analysis.cells import error_cell, interval
+from seran_lib.analysis.protocol import NOT_RUN
+from seran_lib.analysis.select import Evidence
+from seran_lib.analysis.studies import BOTH, STUDIES
 from seran_lib.book.notebook import finish, show_source, show_table
 from seran_lib.book.plots.style import save, save_pictures, show_pictures, use_book_style
 from seran_lib.book.plots.training import picture_grid, plot_curves
+from seran_lib.book.plots.ways import plot_ways
 from seran_lib.data import augment
 from seran_lib.demo.insects.picture import draw_insect
 from seran_lib.demo.insects.species import make_species
@@ -70,6 +73,7 @@ from seran_lib.nets.pretrained import create_pretrained
 from seran_lib.train import learner
 from seran_lib.train.callbacks.recipe import AverageWeights
 from seran_lib.train.dataset import open_dataset
+from seran_lib.train.ledger import Results
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.recipes import LADDER, TRANSFER
 from seran_lib.train.run import curve_path, run
@@ -248,7 +252,7 @@ print(f"95 % interval {100 * low:.1f} to {100 * high:.1f} %; guessing among {row
 # ## What the ledger says
 #
 # The runs on photographs: two sets, `laptop` scale, three seeds or more where a way is complete, every seed with its
-# own split that all ways share. They are the studies below, of `seran_lib/analysis/protocol.py`. The ladder is for pinned
+# own split that all ways share. They are the studies below, of `seran_lib/analysis/studies.py`. The ladder is for pinned
 # wings, and the step that validation images of those call best is tried on field photographs, too. There it also goes
 # to the network with the lowest validation error by the paper's recipe, the variant without attention. That network is
 # lighter than SERAN-D, so the same computation pays for more epochs. This was planned when SERAN-D's own first seed by
@@ -261,20 +265,21 @@ show_table(pd.DataFrame.from_dict(asked, orient="index").rename_axis("study"))
 
 # %%
 shown = "laptop" if profile == "smoke" else profile  # smoke measurements are no evidence
-rows = {name: beyond.way_rows(shown, name) for name in BOTH}
-tables = {name: beyond.comparison(table) for name, table in rows.items()}
+evidence = Evidence(Results(paths.results()), shown)
+rows = {name: beyond.way_rows(evidence, name) for name in BOTH}
+tables = {name: beyond.comparison(evidence, table) for name, table in rows.items()}
 
 
 def words(row: pd.Series) -> dict[str, str]:
     """One way's numbers as they are printed: an empty cell was not computed, "not run" was not run."""
     if not row["seeds"]:
-        return {"test error, %": beyond.NOT_RUN}
+        return {"test error, %": NOT_RUN}
     return {
-        "test error, %": report.error_cell(row),
+        "test error, %": error_cell(row),
         "mean over kinds": f"{row['macro']:.1f}",
         "seeds": f"{row['seeds']:.0f}",
         "of SERAN-D's time": f"{row['effort']:.2f}" if pd.notna(row["effort"]) else "",
-        "times fewer errors": report.interval(row["times"], row["low"], row["high"]),
+        "times fewer errors": interval(row["times"], row["low"], row["high"]),
     }
 
 
@@ -292,11 +297,11 @@ for name, table in tables.items():
 # %%
 done = {name: table for name, table in tables.items() if table["seeds"].iloc[0] and table["times"].count() > 1}
 if done:
-    figure = beyond.plot_ways(done)
+    figure = plot_ways(done)
     save(figure, "fig12_ways")
     plt.show()
 else:
-    print(f"{beyond.BASE.name}, to which all are compared: {beyond.NOT_RUN}")
+    print(f"{beyond.BASE.name}, to which all are compared: {NOT_RUN}")
 
 # %% [markdown]
 # ### Was the goal reached?
@@ -322,7 +327,7 @@ for name, table in tables.items():
 
 # %%
 for name, table in rows.items():
-    show_table(beyond.between(table).rename_axis(f"{name}: ratio of errors"))
+    show_table(beyond.between(evidence, table).rename_axis(f"{name}: ratio of errors"))
 
 # %% [markdown]
 # And what a reader of one run would have said: McNemar's test of SERAN-D against each way on the same test images, seed
@@ -330,9 +335,9 @@ for name, table in rows.items():
 
 # %%
 for name, table in rows.items():
-    tests = beyond.paired(table)
+    tests = beyond.paired(evidence, table)
     said = [f"{test.points:+.1f} points, p = {test.holm:.1g}" for test in tests.itertuples()]
-    by_seed = tests.assign(said=said).pivot(index="better", columns="seed", values="said").fillna(beyond.NOT_RUN)
+    by_seed = tests.assign(said=said).pivot(index="better", columns="seed", values="said").fillna(NOT_RUN)
     by_seed = by_seed.reindex(tests["better"].unique()).rename(columns="seed {}".format)
     show_table(by_seed.rename_axis(f"{name}, against"))
 
@@ -346,10 +351,10 @@ for name, table in rows.items():
 # %%
 print(fill(", ".join(beyond.IN_IMAGENET), 100))
 if len(rows["butterfly100"]):
-    familiar = beyond.errors_by_familiarity(rows["butterfly100"])
+    familiar = beyond.errors_by_familiarity(evidence.answers(rows["butterfly100"]))
     show_table(familiar.round(1))
 else:
-    print(beyond.NOT_RUN)
+    print(NOT_RUN)
 
 # %% [markdown]
 # ## What we saw

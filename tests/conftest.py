@@ -10,8 +10,6 @@ import sys
 
 import pytest
 
-from seran_lib import paths
-
 
 @pytest.fixture(scope="session", autouse=True)
 def libraries_are_not_looked_through_for_garbage():
@@ -61,19 +59,10 @@ def trained(trained_once, settings, tmp_path):
 
 
 @pytest.fixture
-def read_from(monkeypatch):
-    """Has tables, figures and verdicts read the results of another folder than the repository's."""
+def results(tmp_path):
+    """An empty folder of results."""
+    from seran_lib.train.ledger import Results
 
-    def read_from(folder):
-        monkeypatch.setattr(paths, "results", lambda: folder)
-        return folder
-
-    yield read_from
+    yield Results(tmp_path)
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close("all")
-
-
-@pytest.fixture
-def results(tmp_path, read_from):
-    """An empty folder of results, read instead of the repository's."""
-    return read_from(tmp_path)

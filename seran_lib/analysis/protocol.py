@@ -73,30 +73,22 @@ C5 to butterfly100, each with the rate that was chosen for it on heliconius, and
 as far from their best in the field. It has one seed, which decides no claim.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from types import MappingProxyType
 
-from seran_lib import paths
-from seran_lib.nets.specs import PRETRAINED
-from seran_lib.train import ledger
-from seran_lib.train.profiles import PROFILES, TABLE1, TABLE2
-from seran_lib.train.recipes import LADDER
-from seran_lib.train.settings import Settings, resolve
+import pandas as pd
 
-MARGIN = 1.15
+from seran_lib.analysis.ratios import Ratio
+
+LEVEL = 0.05  # of Holm's p
+MARGIN = 1.15  # errors within it are alike
 SEEDS_NEEDED = 3
-CURVE_EPOCHS = (1, 2, 4, 8, 16, 32)
-CURVE_IMAGES = (5, 10, 20, 50, 0)  # at most so many training images a class; 0 means all of them
-RATES = (5e-4, 1e-3, 2e-3, 4e-3)  # 5e-4 is the paper's
-PINNED = "heliconius"  # rates are chosen on it, and its studies change one thing against its tables
-CROPPED = f"{PINNED}-curated"  # the copy of it that chapter 02 writes, without label and ruler: not a set of its own
-BEST_STEP = "start"  # the step of the ladder with the lowest validation error on heliconius
-CURVES = ("seran_d", "resnet101", "seran_d_no_se", "seran_d_no_attention")
-LIGHTER = "seran_d_no_attention"  # the network with the lowest validation error by the paper's recipe
-LIGHTER_EPOCHS = 14  # the most that compute no more than the laptop profile's of SERAN-D
-FINETUNE_EPOCHS = 3  # take about half as long on a CPU as 8 epochs of SERAN-D by the paper's recipe
+RISE = 0.05  # of the validation loss above its lowest: over-fitting
+GOALS = MappingProxyType({"from random weights": 2.0, "with pretrained weights": 4.0})  # times fewer errors, chapter 12
+SLACK = 1.1  # how much longer than SERAN-D is no longer, clocks being unsteady
+NOT_RUN, CANNOT_TELL, ALIKE = "not run", "cannot tell", "alike"
+AGREES, CONTRADICTS = "agrees", "contradicts"
 
 
 @dataclass(frozen=True)
@@ -202,104 +194,61 @@ LOOK_ALIKES = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class Study:
-    """A set of runs with one question. Empty and zero values mean the profile's own, as in `settings.resolve`.
+def decide(ratio: Ratio, holm: float, *, tie: bool) -> str:
+    """The verdict on a contrast, from our ratio and its p after Holm's correction (unused for a tie)."""
+    if tie:
+        if ratio.within(MARGIN):
+            return AGREES
+        return CONTRADICTS if ratio.low > MARGIN or ratio.high < 1 / MARGIN else CANNOT_TELL
+    if ratio.low <= 1 <= ratio.high:
+        return ALIKE if ratio.within(MARGIN) else CANNOT_TELL
+    side = AGREES if ratio.low > 1 else CONTRADICTS
+    return side if holm < LEVEL else f"leans: {side}"
 
-    `pairs` are (epochs, images per class). `sets` names the data sets the study is meant for, `recipes` names of
-    `recipes.RECIPES`. With `tuned` each model has the learning rate that the study "rates" found best for it. What
-    `extends` another study counts as runs of that one, too.
+
+def decide_change(ratio: Ratio | None) -> str:
+    """The verdict on a claim that a ratio of ratios is above 1 (C5 and C8)."""
+    return decide(ratio, ratio.p, tie=False) if ratio else NOT_RUN
+
+
+def decide_size(ratio: Ratio, paper: Ratio) -> str:
+    """Whether the paper's ratio lies within our interval."""
+    return "possible" if ratio.low <= paper.ratio <= ratio.high else "ruled out"
+
+
+def decide_overfitting(without: Sequence[float], alone: Sequence[float]) -> str:
+    """C6, from the last validation loss over the lowest of each seed, without attention and with attention alone:
+    agrees where all of the first over-fit and none of the second, contradicts where none of the first does, or all of
+    the second do, too."""
+    if min(len(without), len(alone)) < SEEDS_NEEDED:
+        return NOT_RUN
+    without, alone = ([rise > 1 + RISE for rise in rises] for rises in (without, alone))
+    if all(without) and not any(alone):
+        return AGREES
+    return CONTRADICTS if not any(without) or all(alone) else CANNOT_TELL
+
+
+def decide_localisation(gains: pd.DataFrame) -> str:
+    """C7, from the interval (low, high) of each seed's gain: agrees where all lie above 0, contradicts where all lie
+    below."""
+    if len(gains) < SEEDS_NEEDED:
+        return NOT_RUN
+    if (gains["low"] > 0).all():
+        return AGREES
+    return CONTRADICTS if (gains["high"] < 0).all() else CANNOT_TELL
+
+
+def decide_goal(ways: pd.DataFrame, asked: float) -> tuple[str, str]:
+    """Which way is judged by a goal of chapter 12, by name, and how.
+
+    `ways` are of one kind and have names as index, seeds, valid_error, effort, and low and high of how many times
+    fewer errors than SERAN-D they make. Of those with enough seeds that were timed beside SERAN-D and took no longer,
+    the one with the lowest validation error is judged: "reached" where the interval lies above what is asked, "not
+    reached" where it lies below, "cannot tell" otherwise. Where none is left it is "not run", or "none in time".
     """
-
-    asks: str
-    sets: tuple[str, ...]
-    models: tuple[str, ...]
-    seeds: tuple[int, ...] = (0, 1, 2)
-    pairs: tuple[tuple[int, int], ...] = ((0, 0),)
-    rates: tuple[float, ...] = (0.0,)
-    recipes: tuple[str, ...] = ("paper",)
-    wiring: str = "paper"
-    init: str = ""
-    tuned: bool = False
-    extends: str = ""
-
-    def planned(self, profile: str) -> list[tuple[int, int]]:
-        """The study's pairs of (epochs, images per class), with the profile's epochs where they are its own."""
-        return [(epochs or PROFILES[profile].epochs, images) for epochs, images in self.pairs]
-
-    def runs(self, profile: str, data: str) -> Iterator[Settings]:
-        """The study's runs on one data set, seed by seed, so that what is finished first can be compared first.
-
-        Any study can be done on a set that is none of the book's. Raises ValueError where the study is not meant for
-        one that is, or rests on runs that are not in the ledger yet.
-        """
-        choices = product(self.seeds, self.pairs, self.rates, self.recipes, self.models)
-        for seed, (epochs, images), lr, recipe, model in choices:
-            settings = resolve(
-                profile,
-                data=data,
-                seed=seed,
-                epochs=epochs,
-                model=model,
-                wiring=self.wiring,
-                init=self.init,
-                lr=best_rate(profile, model) if self.tuned else lr,
-                recipe=recipe,
-                images_per_class=images,
-            )
-            if settings.data_name in {*BOTH, CROPPED} - set(self.sets):
-                raise ValueError(f"{self.asks}: planned for {' and '.join(self.sets)}, not for {settings.data_name}")
-            yield settings
-
-
-def best_rate(profile: str, model: str) -> float:
-    """The learning rate with the lowest validation error in the study "rates"; of equals, the smaller.
-
-    Raises ValueError where its runs are not in the ledger yet.
-    """
-    rows = ledger.read(paths.results())
-    rows = rows[(rows["profile"] == profile) & (rows["data"] == PINNED) & (rows["model"] == model)]
-    rows = rows[(rows["seed"] == 0) & (rows["epochs"] == PROFILES[profile].epochs)]
-    rows = rows[(rows["recipe"] == "paper") & (rows["wiring"] == "paper") & (rows["images_per_class"] == 0)]
-    for name in ("init", "width", "size"):
-        rows = rows[rows[name] == getattr(PROFILES[profile], name)]
-    rows = rows[rows["lr"].isin(RATES)]
-    if len(rows) < len(RATES):
-        raise ValueError(f"the learning rate of {model} is not chosen yet: run the study rates on {PINNED} first")
-    return float(rows.sort_values(["valid_top1_error", "lr"])["lr"].iloc[0])
-
-
-BOTH = ("butterfly100", PINNED)
-STUDIES = MappingProxyType(
-    {  # in the order of their worth: what is not run in the end stands last
-        "tables": Study("Tables 1 and 2", BOTH, (*TABLE1, *TABLE2)),
-        "wiring": Study("attention masks wired as in common ports", (PINNED,), ("seran_d", "attention92"),
-                        wiring="port"),
-        "start": Study("residual branches that start at zero", (PINNED,),
-                       ("resnet101", "se_resnet101", "seran_d", "seran_d_no_se", "seran_d_no_attention"), init="zero"),
-        "cropped": Study("photographs cropped so that no label shows", (CROPPED,), ("seran_d",)),
-        "long": Study("many iterations", (PINNED,), CURVES, pairs=((32, 0),)),
-        "rates": Study("the same budget of learning rates for every model", (PINNED,), (*TABLE1, *TABLE2),
-                       seeds=(0,), rates=RATES),
-        "few_images": Study("little data, the same number of steps", (PINNED,), CURVES[:2], pairs=((0, 20),)),
-        "epochs": Study("the error over the number of epochs", (PINNED,), CURVES[:2], seeds=(0,),
-                        pairs=tuple((epochs, 0) for epochs in CURVE_EPOCHS)),
-        "images": Study("the error over images per class", (PINNED,), CURVES[:2], seeds=(0,),
-                        pairs=tuple((0, images) for images in CURVE_IMAGES)),
-        "more_seeds": Study("SERAN-D and its closest rivals, two seeds more", (PINNED,),
-                            ("seran_d", "senet154", "seran_d_no_attention"), seeds=(3, 4), extends="tables"),
-        "tuned": Study("Tables 1 and 2, each network with its own best learning rate", (PINNED,), (*TABLE1, *TABLE2),
-                       tuned=True),
-        "carried": Study("the rates that were chosen on pinned insects, in the field", ("butterfly100",), CURVES,
-                         seeds=(0,), tuned=True),
-        "frozen": Study("a linear classifier on pretrained features", BOTH, PRETRAINED, pairs=((1, 0),),
-                        recipes=("frozen",)),
-        "ladder": Study("a better recipe, step by step", (PINNED,), ("seran_d",), recipes=tuple(LADDER)[1:]),
-        "best_step": Study("the ladder's best step on field photographs", ("butterfly100",), ("seran_d",),
-                           recipes=(BEST_STEP,)),
-        "lighter": Study("the same step on the network with the lowest validation error, as long as SERAN-D trains",
-                         ("butterfly100",), (LIGHTER,), pairs=((LIGHTER_EPOCHS, 0),), recipes=(BEST_STEP,)),
-        "finetune": Study("pretrained weights trained further", BOTH, PRETRAINED, pairs=((FINETUNE_EPOCHS, 0),),
-                          recipes=("finetune",)),
-    }
-)  # fmt: skip
+    run = ways[ways["seeds"] >= SEEDS_NEEDED].dropna(subset=["low", "effort"])
+    in_time = run[run["effort"] <= SLACK]
+    if in_time.empty:
+        return "", NOT_RUN if run.empty else "none in time"
+    best = in_time.loc[in_time["valid_error"].idxmin()]
+    return best.name, "reached" if best["low"] > asked else "not reached" if best["high"] < asked else CANNOT_TELL

@@ -1,132 +1,108 @@
-"""The tables of chapters 09, 10 and 11, one function each, from the ledger; their figures are in `report_figures`."""
+"""The tables of chapters 09 and 10 that are neither verdicts nor `conditions`, one function each."""
 
+import math
 import re
 from collections.abc import Sequence
 from itertools import combinations
 from statistics import NormalDist
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from seran_lib import paths
-from seran_lib.analysis import grid, stats, verdicts
-from seran_lib.analysis.protocol import CONTRASTS, CROPPED, LOOK_ALIKES, PINNED, SEEDS_NEEDED, STUDIES, Contrast
-from seran_lib.book.plots import results
-from seran_lib.explain.unknowns import separation
-from seran_lib.paper import facts
-from seran_lib.train import ledger
-from seran_lib.train.evaluate import read_predictions
+from seran_lib.analysis.calibration import separation
+from seran_lib.analysis.cells import error_cell, interval, quoted_error, ratio_name, ratio_text
+from seran_lib.analysis.errors import look_alike_errors, mean_errors
+from seran_lib.analysis.protocol import LEVEL, LOOK_ALIKES, NOT_RUN, SEEDS_NEEDED, Contrast
+from seran_lib.analysis.ratios import BlockDesign, block_design, shared_seeds
+from seran_lib.analysis.select import Evidence
+from seran_lib.analysis.studies import PINNED, STUDIES
+from seran_lib.analysis.verdicts import (
+    corrected_tests,
+    error_ratio,
+    images_sd,
+    paired_tests,
+    paper_ratio,
+    training_noise,
+)
+from seran_lib.nets.specs import label
 from seran_lib.train.profiles import FULL, PROFILES, TABLE1, TABLE2
 
-TABLE1_CONTRASTS = tuple(c for c in CONTRASTS if c.claim not in ("C1", "C2"))
-TABLE2_CONTRASTS = tuple(c for c in CONTRASTS if c.claim in ("C1", "C2", "C3"))
-SHARED_AND_OWN = ("tables", "tuned")  # conditions: one learning rate for all networks, and each one's own
-CONDITIONS = MappingProxyType(
-    {  # studies that change one thing about the pinned insects' training, in words
-        "tables": "as in the tables",
-        "start": "zero start",
-        "long": f"{STUDIES['long'].pairs[0][0]} epochs",
-        "tuned": "own rates",
-    }
-)
+PLACES = MappingProxyType({"within": "within", "other": "outside"})  # kind of `errors.look_alike_errors` -> in words
 
 
-def trained_by(study: str) -> tuple[Contrast, ...]:
-    """Contrasts of which a study trains both networks."""
-    return tuple(c for c in CONTRASTS if {c.worse, c.better} <= set(STUDIES[study].models))
+def progress(evidence: Evidence) -> pd.DataFrame:
+    """How much of each study is in the ledger: study, asks, data, runs planned, runs done, hours they took, hours
+    to go.
+
+    The hours to go are of one run after another, at the median pace of a network's runs so far: missing where a
+    network or a data set has none. Studies share runs, so neither hours can be added up.
+    """
+    found = evidence.runs()
+    seconds_an_image = 1 / found.groupby("model")["images_per_second"].median()
+    sizes = found[found["images_per_class"] == 0].groupby("data")["train"].first()
+    table = []
+    for name, study in STUDIES.items():
+        repeats = math.prod(map(len, (study.seeds, study.rates, study.recipes)))
+        pace = seconds_an_image.reindex(study.models)
+        for data in study.sets:
+            rows = evidence.own(study, data)
+            epochs = repeats * sum(epochs or PROFILES[evidence.profile].epochs for epochs, _ in study.pairs)
+            left = epochs * pace.sum(skipna=False) - (rows["epochs"] * rows["model"].map(pace)).sum()
+            left *= sizes.get(data, math.nan)
+            planned, done = repeats * len(study.pairs) * len(study.models), len(rows)
+            hours = [rows["seconds"].sum() / 3600, left / 3600 if done < planned else 0.0]
+            table.append([name, study.asks, data, planned, done, *hours])
+    columns = ["study", "asks", "data", "planned", "done", "hours", "hours to go"]
+    return pd.DataFrame(table, columns=columns).round({"hours": 1, "hours to go": 1})
 
 
-CONDITION_CONTRASTS = tuple(c for c in CONTRASTS if c in TABLE2_CONTRASTS or c in trained_by("start"))
+def losses(evidence: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
+    """The lowest validation loss of each run, its epoch, and the last one (claim C6).
 
-PLACES = MappingProxyType({"within": "within", "other": "outside"})  # kind of `verdicts.look_alike_errors` -> in words
-
-
-def shown_profile(profile: str) -> str:
-    """The profile itself where the ledger has runs of its tables, else laptop."""
-    return profile if sets(profile) else "laptop"
-
-
-def sets(profile: str) -> dict[str, pd.DataFrame]:
-    """Data set -> its rows of Tables 1 and 2, for the data sets that have any."""
-    found = {data: verdicts.study_rows("tables", profile, data) for data in verdicts.data_sets(profile)}
-    return {data: rows for data, rows in found.items() if len(rows)}
+    Columns model, seed, lowest, at_epoch, last.
+    """
+    table = []
+    for row in rows.itertuples():
+        loss = evidence.results.curve(row.run_id).set_index("epoch")["valid_loss"]
+        found = {"lowest": loss.min(), "at_epoch": loss.idxmin(), "last": loss.iloc[-1]}
+        table.append({"model": row.model, "seed": row.seed} | found)
+    return pd.DataFrame(table, columns=["model", "seed", "lowest", "at_epoch", "last"])
 
 
-def contrasts(profile: str, chosen: tuple[Contrast, ...] = CONTRASTS) -> dict[str, pd.DataFrame]:
-    """Data set -> the table of contrasts. Holm's correction is over all contrasts of the protocol, shown or not."""
-    return {data: _contrasts(rows, chosen) for data, rows in sets(profile).items()}
+class Unknowns(NamedTuple):
+    """What a run answered to test images (known) and to images of none of its classes; `way` is its name without data
+    set, profile and seed."""
+
+    data: str
+    way: str
+    known: pd.DataFrame
+    unknown: pd.DataFrame
 
 
-def conditions(
-    profile: str, chosen: tuple[Contrast, ...] = CONDITION_CONTRASTS, studies: Sequence[str] = tuple(CONDITIONS)
-) -> dict[str, pd.DataFrame]:
-    """A way of training the pinned insects -> the table of contrasts of the networks trained so; without the ways in
-    which none was. Holm's correction is over all contrasts of which the study trains both networks, shown or not."""
-    tables = {
-        CONDITIONS[study]: _contrasts(verdicts.study_rows(study, profile, PINNED), chosen, trained_by(study))
-        for study in studies
-    }
-    return {label: table for label, table in tables.items() if table["ours"].notna().any()}
+def answers_to_unknowns(evidence: Evidence) -> list[Unknowns]:
+    """Of every run that has both."""
+    results = evidence.results
+    return [
+        Unknowns(row.data, _way(row), results.predictions(row.run_id), results.unknowns(row.run_id))
+        for row in evidence.runs().itertuples()
+        if results.file("unknowns", row.run_id).exists()
+    ]
 
 
-def condition_changes(profile: str) -> pd.DataFrame:
-    """A ratio of errors after another training over the same in the tables, with its interval and Holm's p over all
-    cells, run or not: a row a contrast, a column a condition that was run. Where the interval holds 1, it may be that
-    this training changes nothing of it."""
-    usual, changes = verdicts.study_rows("tables", profile, PINNED), {}
-    others = {study: trained_by(study) for study in CONDITIONS if study != "tables"}
-    for study, contrasts in others.items():
-        rows = verdicts.study_rows(study, profile, PINNED)
-        for c in contrasts:
-            if change := verdicts.change_of_ratio(rows, usual, c.worse, c.better):
-                changes[_ratio_name(c), f"{CONDITIONS[study]} / {CONDITIONS['tables']}"] = change
-    holm = stats.holm([change.p for change in changes.values()], sum(map(len, others.values())))
-    columns = {}
-    for ((ratio, column), change), p in zip(changes.items(), holm, strict=True):
-        columns.setdefault(column, {})[ratio] = f"{ratio_text(change)}, p {p_text(p)}"
-    return pd.DataFrame(columns).fillna("").rename_axis("ratio of ratios")
+def _way(row: tuple) -> str:
+    return re.sub(r"-s\d+(?=-|$)", "", row.run_id.removeprefix(f"{row.data}-{row.profile}-"))
 
 
-def condition_table(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Ratio with interval and verdict, a row a contrast, a column a condition, of what `conditions` found."""
-    columns = {"paper": {}}
-    for label, table in tables.items():
-        columns[label] = {}
-        for row in table.itertuples():
-            contrast = _ratio_name(row)
-            columns["paper"][contrast] = interval(row.paper, row.paper_low, row.paper_high)
-            columns[label][contrast] = f"{interval(row.ours, row.low, row.high)} {row.verdict}".strip()
-    return pd.DataFrame(columns).rename_axis("ratio of errors")
-
-
-def own_noise(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The intervals of `condition_table` as the noise of their own two networks alone would make them."""
-    columns = {
-        label: {_ratio_name(row): bounds(row.own_low, row.own_high) for row in table.itertuples()}
-        for label, table in tables.items()
-    }
-    return pd.DataFrame(columns).rename_axis("by their noise")
-
-
-def _ratio_name(contrast: Contrast) -> str:
-    return f"{results.name(contrast.worse)} / {results.name(contrast.better)}"
-
-
-def _contrasts(
-    rows: pd.DataFrame, chosen: tuple[Contrast, ...], planned: tuple[Contrast, ...] = CONTRASTS
-) -> pd.DataFrame:
-    table = verdicts.contrast_table(rows, planned)
-    return table[[c in chosen for c in CONTRASTS]].reset_index(drop=True)
-
-
-def separations(profile: str) -> pd.DataFrame:
+def separations(evidence: Evidence) -> pd.DataFrame:
     """How well a network's probability tells unknown images from test images: area under the ROC curve, by seed, beside
     the mean test error in percent, by which the rows of a data set are in order."""
     table = [
-        [data, way, 100 * (1 - known["right"].mean()), separation(known, unknown)]
-        for data, way, (known, unknown) in answers_to_unknowns(profile)
-    ]
+        {"data": run.data, "network": run.way, "error": 100 * (1 - run.known["right"].mean()),
+         "area": separation(run.known, run.unknown)}
+        for run in answers_to_unknowns(evidence)
+    ]  # fmt: skip
     runs = pd.DataFrame(table, columns=["data", "network", "error", "area"]).groupby(["data", "network"])
     of_seeds = {"seeds": "size", "mean": "mean", "lowest": "min", "highest": "max"}
     areas = runs["area"].agg(**of_seeds).round(3)
@@ -134,57 +110,10 @@ def separations(profile: str) -> pd.DataFrame:
     return areas.sort_values(["data", "error"]).reset_index("network")
 
 
-def answers_to_unknowns(profile: str) -> list[tuple[str, str, tuple[pd.DataFrame, pd.DataFrame]]]:
-    """(data set, what was trained, (answers to test images, to unknown images)) of every run that has both."""
-    return [
-        (row.data, _way(row), (verdicts.predictions(row.run_id), read_predictions(path)))
-        for row in grid.runs(profile).itertuples()
-        if (path := ledger.file_of(paths.results(), "unknowns", row.run_id)).exists()
-    ]
-
-
-def _way(row: tuple) -> str:
-    """A run's name without data set, profile and seed."""
-    return re.sub(r"-s\d+(?=-|$)", "", row.run_id.removeprefix(f"{row.data}-{row.profile}-"))
-
-
-def interval(middle: float, low: float, high: float) -> str:
-    """A number with its interval, where it has one, as tables print it; empty where there is no number."""
-    return " ".join(filter(None, ["" if pd.isna(middle) else f"{middle:.2f}", bounds(low, high)]))
-
-
-def bounds(low: float, high: float) -> str:
-    """An interval alone as tables print it; empty where there is none."""
-    return "" if pd.isna(low) else f"[{low:.2f}, {high:.2f}]"
-
-
-def p_text(p: float) -> str:
-    """A p as tables print it; empty where there is none."""
-    return "" if pd.isna(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
-def ratio_text(ratio: stats.Ratio) -> str:
-    """A ratio of errors with its 95 % interval as tables print it."""
-    return interval(ratio.ratio, ratio.low, ratio.high)
-
-
-def error_cell(row: pd.Series) -> str:
-    """The error of `verdicts.mean_errors` in percent, mean and standard deviation over seeds; one seed has none."""
-    return f"{row['error']:.1f}" + (f" ± {row['sd']:.1f}" if row["seeds"] > 1 else "")
-
-
-def quoted_error(model: str) -> str:
-    """The paper's own top-1 error in percent: on its test set; for the variants of Table 2, on its validation set."""
-    tested, validated = facts.table1(), facts.table2()
-    if model in tested.index:
-        return f"{tested.loc[model, 'test_top1']:.2f}"
-    return f"{validated.loc[model, 'valid_top1']:.2f} (validation)"
-
-
-def error_table(profile: str, data: str, models: Sequence[str]) -> pd.DataFrame:
+def error_table(evidence: Evidence, data: str, models: Sequence[str]) -> pd.DataFrame:
     """The paper's top-1 error and ours, seeds, top-5 and macro error in percent (mean ± standard deviation over seeds),
     millions of parameters: a row a model."""
-    table = verdicts.mean_errors(verdicts.study_rows("tables", profile, data), models)
+    table = mean_errors(evidence.study("tables", data), models)
     done = table["seeds"] > 0
     shown = pd.DataFrame(
         {
@@ -197,63 +126,63 @@ def error_table(profile: str, data: str, models: Sequence[str]) -> pd.DataFrame:
         }
     )
     shown.loc[~done, shown.columns[2:]] = ""
-    shown.loc[~done, "top-1 error"] = verdicts.NOT_RUN
-    return shown.rename(index=results.name)
+    shown.loc[~done, "top-1 error"] = NOT_RUN
+    return shown.rename(index=label)
 
 
-def single_runs(profile: str, data: str, chosen: Sequence[Contrast], study: str = "tables") -> pd.DataFrame:
+def single_runs(evidence: Evidence, data: str, chosen: Sequence[Contrast], study: str = "tables") -> pd.DataFrame:
     """What single runs of a study would have said: per contrast the difference in points of every seed, and how many
     seeds are significant by McNemar's test for the claim and against it. Holm's correction is over all contrasts of
     the protocol, shown or not."""
     pairs = [(c.worse, c.better) for c in chosen]
-    tests = verdicts.corrected_tests(verdicts.study_rows(study, profile, data))
+    tests = corrected_tests(evidence, evidence.study(study, data))
     tests = tests.loc[[(test.worse, test.better) in pairs for test in tests.itertuples()]]
-    found, table = tests["holm"] < verdicts.LEVEL, []
+    found, table = tests["holm"] < LEVEL, []
     for (worse, better), seeds in tests.groupby(["worse", "better"], sort=False):
         points = ", ".join(f"{value:+.1f}" for value in seeds["points"])
         sides = [(found & (sign * tests["points"] > 0))[seeds.index].sum() for sign in (1, -1)]
-        table.append([f"{results.name(worse)} – {results.name(better)}", points, *sides, len(seeds)])
+        table.append([f"{label(worse)} – {label(better)}", points, *sides, len(seeds)])
     columns = ["contrast", "points, seed by seed", "first worse", "first better", "of seeds"]
     return pd.DataFrame(table, columns=columns).set_index("contrast")
 
 
-def full_networks(profile: str) -> dict[str, pd.DataFrame]:
+def full_networks(evidence: Evidence) -> dict[str, pd.DataFrame]:
     """Data set -> the ratios of errors of every two networks that were run in full, a row a ratio: in the paper, in
-    each profile of full networks, and in `profile`. With fewer than three seeds an interval is of test images alone."""
+    each profile of full networks, and in this one. With fewer than three seeds an interval is of test images alone."""
     tables = {}
-    for data in dict.fromkeys(data for full in FULL for data in sets(full)):
-        run = pd.concat([verdicts.study_rows("tables", full, data) for full in FULL])["model"]
+    for data in dict.fromkeys(data for full in FULL for data in evidence.of(full).tables()):
+        run = pd.concat([evidence.of(full).study("tables", data) for full in FULL])["model"]
         order = [model for model in (*TABLE1, *TABLE2) if model in set(run)]
         pairs = [Contrast("", *pair) for pair in combinations(order, 2)]
-        columns = {"paper": [ratio_text(verdicts.paper_ratio(pair)) for pair in pairs]}
-        for name in (*FULL, profile):
-            columns[f"profile {name}"] = [_ratio_in_words(name, data, pair) for pair in pairs]
-        table = pd.DataFrame(columns, index=[_ratio_name(pair) for pair in pairs])
+        columns = {"paper": [ratio_text(paper_ratio(pair)) for pair in pairs]}
+        for name in (*FULL, evidence.profile):
+            columns[f"profile {name}"] = [_ratio_in_words(evidence.of(name), data, pair) for pair in pairs]
+        table = pd.DataFrame(columns, index=[ratio_name(pair.worse, pair.better) for pair in pairs])
         shown = table.columns[(table != "").any()]
         tables[data] = table[shown].rename_axis(f"ratio of errors, {data}")
     return tables
 
 
-def _ratio_in_words(profile: str, data: str, pair: Contrast) -> str:
+def _ratio_in_words(evidence: Evidence, data: str, pair: Contrast) -> str:
     """A ratio of errors with its seeds in words, empty where no seed of both was run."""
-    rows = verdicts.study_rows("tables", profile, data)
-    seeds, design = stats.shared_seeds(rows, (pair.worse, pair.better)), stats.block_design(rows)
+    rows = evidence.study("tables", data)
+    seeds, design = shared_seeds(rows, (pair.worse, pair.better)), block_design(rows)
     if seeds >= SEEDS_NEEDED and design:
-        return f"{ratio_text(verdicts.error_ratio(design, rows, pair))}, {seeds} seeds"
+        return f"{ratio_text(error_ratio(evidence, design, rows, pair))}, {seeds} seeds"
     if not seeds:
         return ""
     wrong = rows.pivot(index="seed", columns="model", values="wrong")[[pair.worse, pair.better]].dropna() + 0.5
     middle = np.log(wrong[pair.worse] / wrong[pair.better]).mean()
-    half = NormalDist().inv_cdf(0.975) * verdicts.images_sd(verdicts.paired_tests(rows, [pair])).item()
+    half = NormalDist().inv_cdf(0.975) * images_sd(paired_tests(evidence, rows, [pair])).item()
     text = interval(*np.exp([middle, middle - half, middle + half]))
     return f"{text}, {seeds} seed{'s' if seeds > 1 else ''}, images only"
 
 
-def repeats(profile: str) -> pd.DataFrame:
+def repeats(evidence: Evidence) -> pd.DataFrame:
     """Runs that were done a second time, a row a repetition: test errors in percent then and again, their ratio, and
     the share of test images that are answered otherwise. Without repetitions of a row that another has replaced."""
-    both = ledger.read_repeats(paths.results()).merge(ledger.read(paths.results()), on="run_id", suffixes=("", "_then"))
-    both = both[(both["profile"] == profile) & (both["utc"] > both["utc_then"])].set_index("run_id")
+    both = evidence.results.repeats().merge(evidence.rows, on="run_id", suffixes=("", "_then"))
+    both = both[both["utc"] > both["utc_then"]].set_index("run_id")
     columns = {
         "then": both["test_top1_error_then"].map("{:.1f} % in ".format) + both["precision_then"],
         "again": both["test_top1_error"].map("{:.1f} % in ".format) + both["precision"],
@@ -263,89 +192,66 @@ def repeats(profile: str) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("run")
 
 
-def seeds_needed(profile: str) -> pd.DataFrame:
+def seeds_needed(evidence: Evidence) -> pd.DataFrame:
     """Per data set the noise of one run's error and the smallest ratio that so many seeds find in four of five
     studies; without the sets that have one seed."""
     table = {}
-    for data, design in _designs(profile).items():
+    for data, design in _designs(evidence).items():
         smallest = {f"{n} seeds": f"{design.smallest_ratio(n):.2f}" for n in (2, 3, 5, 10)}
         table[data] = {"noise of one run": f"{100 * design.noise:.0f} %", **smallest}
     return pd.DataFrame.from_dict(table, orient="index")
 
 
-def ratios_by_count(profile: str, data: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
+def ratios_by_count(evidence: Evidence, data: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
     """Ratios of errors, counted in several ways: all test errors, the mean over species, in which rare ones count as
     much, and, where look-alikes are known, only the errors within and outside their groups. The intervals are of the
     block design alone; those of the verdicts are no shorter than the choice of test images makes them."""
-    rows = verdicts.study_rows("tables", profile, data)
+    rows = evidence.study("tables", data)
     ways = {"all errors": rows, "mean over species": rows.assign(wrong=rows["test_macro_error"] * rows["n"] / 100)}
     if data in LOOK_ALIKES:
-        errors = verdicts.look_alike_errors(rows, data)
+        errors = look_alike_errors(evidence.answers(rows), data)
         ways |= {f"{where} look-alikes": errors[errors["kind"] == kind] for kind, where in PLACES.items()}
-    columns, enough = {}, [c for c in chosen if stats.shared_seeds(rows, (c.worse, c.better)) >= SEEDS_NEEDED]
+    columns, enough = {}, [c for c in chosen if shared_seeds(rows, (c.worse, c.better)) >= SEEDS_NEEDED]
     for way, runs in ways.items():
-        design = stats.block_design(runs)
-        columns[way] = {_ratio_name(c): ratio_text(design.ratio(c.worse, c.better)) for c in enough}
+        design = block_design(runs)
+        columns[way] = {ratio_name(c.worse, c.better): ratio_text(design.ratio(c.worse, c.better)) for c in enough}
     return pd.DataFrame(columns)
 
 
-def paper_with_noise(profile: str, chosen: Sequence[Contrast]) -> pd.DataFrame:
+def paper_with_noise(evidence: Evidence, chosen: Sequence[Contrast]) -> pd.DataFrame:
     """The paper's ratios with the noise of its images only, and with the training noise of each of our data sets."""
     noises = {"images only": 0.0}
-    for data in _designs(profile):
-        noises[f"trained as on {data}"] = verdicts.training_noise(verdicts.study_rows("tables", profile, data))
+    for data in _designs(evidence):
+        noises[f"trained as on {data}"] = training_noise(evidence, evidence.study("tables", data))
     table = []
     for contrast in chosen:
-        ratios = {name: verdicts.paper_ratio(contrast, noise) for name, noise in noises.items()}
+        ratios = {name: paper_ratio(contrast, noise) for name, noise in noises.items()}
         cells = {name: ratio_text(r) + (", not resolved" if r.low <= 1 else "") for name, r in ratios.items()}
-        table.append({"contrast": _ratio_name(contrast)} | cells)
+        table.append({"contrast": ratio_name(contrast.worse, contrast.better)} | cells)
     return pd.DataFrame(table).set_index("contrast")
 
 
-def _designs(profile: str) -> dict[str, stats.BlockDesign]:
+def _designs(evidence: Evidence) -> dict[str, BlockDesign]:
     """The block design of every data set whose runs suffice for one."""
-    designs = {data: stats.block_design(rows) for data, rows in sets(profile).items()}
+    designs = {data: block_design(rows) for data, rows in evidence.tables().items()}
     return {data: design for data, design in designs.items() if design}
 
 
-def beside_usual(profile: str, study: str) -> pd.DataFrame:
-    """A study that changes one thing, against the same models and seeds of the study "tables" (uncropped).
-
-    Columns model, seeds, usual and changed (mean errors in percent), ratio (changed / usual with its interval, empty
-    with too few seeds).
-    """
-    (data,) = STUDIES[study].sets
-    changed = verdicts.study_rows(study, profile, data)
-    usual = verdicts.study_rows("tables", profile, PINNED if data == CROPPED else data)
-    shared = changed.merge(usual, on=["model", "seed"], suffixes=("", "_usual"))
-    usual = usual.merge(shared[["model", "seed"]])
-    seeds = shared.groupby("model")["seed"].nunique()
-    labelled = pd.concat([rows.assign(model=rows["model"] + end) for rows, end in ((usual, "_u"), (shared, "_c"))])
-    design = stats.BlockDesign(labelled) if seeds.max() >= SEEDS_NEEDED else None
-    table = []
-    for model in [model for model in STUDIES[study].models if model in seeds.index]:
-        means = [rows.loc[rows["model"] == model, "test_top1_error"].mean() for rows in (usual, shared)]
-        ratio = design.ratio(f"{model}_c", f"{model}_u") if design and seeds[model] >= SEEDS_NEEDED else None
-        text = ratio_text(ratio) if ratio else ""
-        table.append([results.name(model), seeds[model], *means, text])
-    return pd.DataFrame(table, columns=["model", "seeds", "usual", "changed", "ratio"]).set_index("model").round(2)
-
-
-def validation_errors_by_rate(profile: str) -> pd.DataFrame:
+def validation_errors_by_rate(evidence: Evidence) -> pd.DataFrame:
     """Validation errors in percent by learning rate, a row a model."""
-    rows = verdicts.study_rows("rates", profile, PINNED)
+    rows = evidence.study("rates", PINNED)
     table = rows.pivot_table(index="model", columns="lr", values="valid_top1_error").reindex(STUDIES["rates"].models)
     return table.dropna(how="all")
 
 
-def rates(profile: str) -> pd.DataFrame:
+def rates(evidence: Evidence) -> pd.DataFrame:
     """Validation errors in percent by learning rate, a row a model; "chosen" is the rate of the lowest. Then the test
     errors at the rate of the tables, and at the chosen one."""
-    chosen = pd.Series(verdicts.own_rates(profile), dtype=float)
-    table = validation_errors_by_rate(profile).round(2).assign(chosen=chosen)
-    tested = verdicts.study_rows("rates", profile, PINNED)
+    chosen = pd.Series(evidence.rates, dtype=float)
+    table = validation_errors_by_rate(evidence).round(2).assign(chosen=chosen)
+    tested = evidence.study("rates", PINNED)
     tested = tested.set_index(["model", "lr"])["test_top1_error"].round(2).to_dict()
-    shared = PROFILES[profile].lr
+    shared = PROFILES[evidence.profile].lr
     table[f"test at {shared:g}"] = [tested.get((model, shared)) for model in table.index]
     table["test at chosen"] = [tested.get(key) for key in table["chosen"].items()]
-    return table.rename(index=results.name, columns=str)
+    return table.rename(index=label, columns=str)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
+from seran_lib.data.markdown import table
 from seran_lib.paths import NOTEBOOKS, ROOT
 from seran_lib.train.profiles import PROFILES
 
@@ -47,17 +48,15 @@ def show_table(frame: pd.DataFrame) -> None:
     """
     if frame.empty:
         return _markdown("*not run*", plain="not run")
-    table = frame.rename_axis(frame.index.name or "").reset_index()
-    lines = ["| " + " | ".join(table.columns) + " |", "|" + ":--|" * len(table.columns)]
-    lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in table.itertuples(index=False)]
-    _markdown("\n".join(lines), plain=table.to_string(index=False))
+    shown = frame.rename_axis(frame.index.name or "").reset_index()
+    _markdown(table(list(shown), shown.itertuples(index=False), ":--"), plain=shown.to_string(index=False))
 
 
 def chapters() -> pd.DataFrame:
     """The book's chapters with their questions, and which of them are written."""
     rows = {name: (question, (NOTEBOOKS / f"{name}.ipynb").exists()) for name, question in CHAPTERS.items()}
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["question", "written"]).rename_axis("chapter")
-    return table.assign(written=table["written"].map({True: "yes", False: "to come"}))
+    found = pd.DataFrame.from_dict(rows, orient="index", columns=["question", "written"]).rename_axis("chapter")
+    return found.assign(written=found["written"].map({True: "yes", False: "to come"}))
 
 
 def profiles() -> pd.DataFrame:
@@ -66,9 +65,11 @@ def profiles() -> pd.DataFrame:
         name: {
             "for": p.purpose,
             "data": p.source,
-            "width": f"x{p.width:g}",
+            "width": "x1" if p.width == 1 else f"x1/{round(1 / p.width)}",
             "size": f"{p.size} px",
             "epochs": p.epochs,
+            "learning rate": f"{p.lr:g}",
+            "start": p.init,
             "takes": p.budget,
         }
         for name, p in PROFILES.items()
@@ -79,14 +80,6 @@ def profiles() -> pd.DataFrame:
 def finish(name: str) -> None:
     """The last call of a notebook. papermill can report a dead kernel as completed; this line cannot come from one."""
     print(f"finished: {name}")
-
-
-def _cell(value: object) -> str:
-    if not isinstance(value, str) and pd.isna(value):
-        return ""
-    if isinstance(value, int | float):
-        return f"{value:,.10g}"
-    return str(value).replace("|", "\\|").replace("\n", " ")
 
 
 def _markdown(text: str, plain: str) -> None:

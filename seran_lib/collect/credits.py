@@ -15,6 +15,7 @@ import pandas as pd
 from seran_lib.collect import licences
 from seran_lib.collect.ala.addresses import image_page
 from seran_lib.data.manifest import MANIFEST
+from seran_lib.data.markdown import table
 from seran_lib.data.tables import read_rows, write_rows
 from seran_lib.files import file_sha256, replacing
 
@@ -139,13 +140,17 @@ def _summary(by_licence: Counter[str], by_resource: Counter[str]) -> str:
             f"**{closed} of {_images(images)} have no open licence** (all rights reserved, or the licence is unknown): "
             "they must not be redistributed. Leave them out of every copy of this collection that you pass on.",
         ]
-    lines += ["", "## Licences", "", "| licence | images | redistribution |", "|:--|--:|:--|"]
-    for licence, count in _most_first(by_licence):
-        address = licences.url(licence)
-        name = f"[{licence}]({address})" if address else _cell(licence) or "unknown"
-        lines.append(f"| {name} | {count} | {'allowed, on its terms' if licences.is_open(licence) else 'no'} |")
-    lines += ["", "## Sources", "", "| data resource | images |", "|:--|--:|"]
-    lines += [f"| {_cell(resource) or 'not named'} | {count} |" for resource, count in _most_first(by_resource)]
+    licensed = [
+        (
+            f"[{licence}]({licences.url(licence)})" if licences.url(licence) else _line(licence) or "unknown",
+            str(count),
+            "allowed, on its terms" if licences.is_open(licence) else "no",
+        )
+        for licence, count in _most_first(by_licence)
+    ]
+    lines += ["", "## Licences", "", table(["licence", "images", "redistribution"], licensed, [":--", "--:", ":--"])]
+    sources = [(_line(resource) or "not named", str(count)) for resource, count in _most_first(by_resource)]
+    lines += ["", "## Sources", "", table(["data resource", "images"], sources, [":--", "--:"])]
     return "\n".join(lines) + "\n"
 
 
@@ -157,8 +162,8 @@ def _most_first(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 # ---- Croissant ------------------------------------------------------------------------------------------------------

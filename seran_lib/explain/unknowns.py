@@ -9,7 +9,6 @@ with the answers to test images.
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from sklearn.metrics import roc_auc_score
 
 from seran_lib import paths
 from seran_lib.data.manifest import read_manifest
@@ -48,13 +47,6 @@ def answer(settings: Settings, dataset: Dataset, images: pd.DataFrame, temperatu
             "calibrated": softmax(scores / temperature, axis=1).max(axis=1),
         }
     )
-
-
-def separation(known: pd.DataFrame, unknown: pd.DataFrame) -> float:
-    """How well the probability of a prediction tells test images from unknown ones: area under the ROC curve, 0.5 by
-    chance, 1 where every test image gets a higher one."""
-    probabilities = np.concatenate([known["probability"], unknown["probability"]])
-    return float(roc_auc_score(np.repeat([1, 0], [len(known), len(unknown)]), probabilities))
 
 
 def answer_all(profile: str, data: str) -> int:

@@ -47,18 +47,3 @@ PROFILES = {
     ),
 }  # fmt: skip
 FULL = tuple(name for name, profile in PROFILES.items() if profile.width == 1)  # those of the paper's own networks
-
-
-def profile_table() -> str:
-    """The README's table of profiles, Markdown."""
-    lines = [
-        "| profile | for | data | width | size | epochs | learning rate | start | takes |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, p in PROFILES.items():
-        width = "x1" if p.width == 1 else f"x1/{round(1 / p.width)}"
-        lines.append(
-            f"| `{name}` | {p.purpose} | {p.source} | {width} | {p.size} px | {p.epochs} | {p.lr:g} "
-            f"| {p.init} | {p.budget} |"
-        )
-    return "\n".join(lines)

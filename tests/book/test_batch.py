@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from seran_lib import cli, sources
-from seran_lib.analysis.protocol import STUDIES
+from seran_lib.analysis.studies import STUDIES
 from seran_lib.book import execute
 from seran_lib.commands.notebook import prepare
 from seran_lib.commands.words import parser

@@ -25,10 +25,6 @@ def test_unknown_images_have_another_label_or_none_and_no_conflict():
     assert len(unknowns.unknown_images(manifest.drop(columns="label_conflict"), ["ant"])) == 3
 
 
-def test_separation_is_chance_for_alike_and_whole_for_apart():
-    known = pd.DataFrame({"probability": [0.9, 0.8, 0.95]})
-    assert unknowns.separation(known, pd.DataFrame({"probability": [0.3, 0.5]})) == 1
-    assert unknowns.separation(known, known) == 0.5
 
 
 def test_the_trained_network_answers_and_its_weights_are_those_of_the_run(trained):

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from seran_lib.analysis.stats import impossible_rates
 from seran_lib.paper import facts
+from seran_lib.paper.grim import impossible_rates
 
 
 def value(name):

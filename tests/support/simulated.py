@@ -1,11 +1,13 @@
 """Runs that nobody trained: a results folder of known truth, to test what is concluded from one."""
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 
-from seran_lib.train import ledger
-from seran_lib.train.evaluate import save_table
+from seran_lib.train.ledger import Row
 from seran_lib.train.profiles import PROFILES
+from seran_lib.train.settings import choose
 
 LABELS = ("lativitta", "malleti", "notabilis", "plesseni", "cyrbia", "venus")
 
@@ -19,8 +21,7 @@ def add_runs(
     Images differ in how hard they are, alike for all models, as photographs do.
     """
     rng = np.random.default_rng(seed)
-    own = PROFILES[profile]
-    epochs = epochs or own.epochs
+    epochs = epochs or PROFILES[profile].epochs
     rows = []
     for run_seed in seeds:
         hard = rng.uniform(0.2, 1.8, size=n)
@@ -33,14 +34,16 @@ def add_runs(
             predicted = np.where(wrong, np.where(label == labels[-1], labels[-2], labels[-1]), label)
             predicted = np.where(within, [partner.get(name, name) for name in label], predicted)
             probability = np.clip(1 - hard * rng.random(n) / 2, 0.2, 1)
-            parts = [data, profile, model, f"e{epochs}", f"s{run_seed}", *map(str, changes.values())]
-            run_id = "-".join(parts + ([f"n{images}"] if images else []))
-            row = dict.fromkeys(ledger.COLUMNS, "") | {
+            chosen = {name: changes[name] for name in ("wiring", "init", "lr", "recipe") if name in changes}
+            run = choose(
+                profile, data=data, model=model, seed=run_seed, epochs=epochs, images_per_class=images, **chosen
+            )
+            run_id = run.run_id
+            row = dict.fromkeys(field.name for field in fields(Row)) | {
                 "run_id": run_id, "utc": "2026-01-01T00:00:00Z", "git_commit": "c0ffee", "dirty": False,
                 "profile": profile, "data": data, "classes": len(set(labels)), "train": 4 * n, "valid": n, "test": n,
-                "model": model, "width": own.width, "size": own.size, "wiring": "paper", "init": own.init,
-                "recipe": "paper", "images_per_class": images,
-                "seed": run_seed, "epochs": epochs, "batch": 32, "lr": own.lr,
+                "model": model, "seed": run_seed, "epochs": epochs, "images_per_class": images,
+                **{name: getattr(run, name) for name in ("width", "size", "wiring", "init", "recipe", "batch", "lr")},
                 "valid_top1_error": 100 * share, "test_top1_error": round(100 * wrong.mean(), 4),
                 "test_top5_error": round(30 * wrong.mean(), 4), "test_macro_error": round(110 * wrong.mean(), 4),
                 "temperature": 1.3, "parameters": 3_000_000, "seconds": 200.0,
@@ -52,11 +55,11 @@ def add_runs(
                 "label": label, "predicted": predicted,
                 "probability": probability, "calibrated": probability**1.3, "label_probability": 0.5, "label_rank": 1,
             })  # fmt: skip
-            save_table(results / "predictions" / f"{run_id}.csv.gz", table)
+            results.save("predictions", run_id, table)
             epoch = np.arange(1, epochs + 1)
             loss = 2 * np.exp(-epoch / 6) + (0.02 * np.maximum(epoch - 20, 0) if "no_attention" in model else 0)
             curve = pd.DataFrame({"epoch": epoch, "train_loss": 2 * np.exp(-epoch / 5), "valid_loss": loss,
                                   "valid_top1_error": 100 * np.exp(-epoch / 9)})  # fmt: skip
-            save_table(results / "curves" / f"{run_id}.csv", curve)
+            results.save("curves", run_id, curve)
     for row in rows:
-        ledger.append(results, row)
+        results.append(Row(**row))

@@ -8,7 +8,7 @@ import torch
 from fastai.callback.core import Callback
 from torch import nn
 
-from seran_lib.analysis.protocol import STUDIES
+from seran_lib.analysis.studies import STUDIES
 from seran_lib.data import augment
 from seran_lib.data.augment import CHANGES, STRONG_FIELDS, draw_parameters, draw_strong_parameters
 from seran_lib.train import learner as train

@@ -10,69 +10,77 @@ from types import MappingProxyType
 import pandas as pd
 from matplotlib.figure import Figure
 
-from seran_lib import paths
-from seran_lib.analysis import stats, verdicts
-from seran_lib.analysis import tables as report
-from seran_lib.analysis.protocol import CURVE_EPOCHS, CURVE_IMAGES, CURVES, LOOK_ALIKES, PINNED
+from seran_lib.analysis.calibration import risk_by_coverage
+from seran_lib.analysis.conditions import (
+    SHARED_AND_OWN,
+    TABLE1_CONTRASTS,
+    TABLE2_CONTRASTS,
+    conditions,
+    contrasts,
+)
+from seran_lib.analysis.errors import look_alike_errors, mean_errors, species_errors
+from seran_lib.analysis.protocol import LOOK_ALIKES
+from seran_lib.analysis.select import Evidence
+from seran_lib.analysis.stats import wilson
+from seran_lib.analysis.studies import CURVE_EPOCHS, CURVE_IMAGES, CURVES, PINNED
+from seran_lib.analysis.tables import answers_to_unknowns, validation_errors_by_rate
+from seran_lib.analysis.verdicts import PAPER_TEST, noise_parts, paired_tests
 from seran_lib.book.plots import results
 from seran_lib.nets import describe_model
 from seran_lib.paper import facts
-from seran_lib.train import ledger
 from seran_lib.train.profiles import PROFILES, TABLE1
 
 CONDITION_COLOURS = ("good", "doubt", "other", "ours")  # the tables' in the colour that these insects have there
 
 
-def _with(profile: str, model: str) -> dict[str, pd.DataFrame]:
-    return {data: rows for data, rows in report.sets(profile).items() if rows["model"].eq(model).any()}
+def _with(evidence: Evidence, model: str) -> dict[str, pd.DataFrame]:
+    return {data: rows for data, rows in evidence.tables().items() if rows["model"].eq(model).any()}
 
 
-def errors(profile: str) -> Figure:
+def errors(evidence: Evidence) -> Figure:
     """Table 1 of the paper beside ours."""
     table = facts.table1().sort_values("test_top1", ascending=False)
-    n = verdicts.PAPER_TEST
-    bounds = [stats.wilson(round(rate * n / 100), n) for rate in table["test_top1"]]
+    n = PAPER_TEST
+    bounds = [wilson(round(rate * n / 100), n) for rate in table["test_top1"]]
     low, high = ([100 * bound[side] for bound in bounds] for side in (0, 1))
-    return results.plot_errors(
-        pd.DataFrame({"error": table["test_top1"], "low": low, "high": high}), report.sets(profile)
-    )
+    return results.plot_errors(pd.DataFrame({"error": table["test_top1"], "low": low, "high": high}), evidence.tables())
 
 
-def forest_table1(profile: str) -> Figure:
+def forest_table1(evidence: Evidence) -> Figure:
     """Ratios of errors behind the claims on Table 1."""
-    return _forest(report.contrasts(profile, report.TABLE1_CONTRASTS))
+    return _forest(contrasts(evidence, TABLE1_CONTRASTS))
 
 
-def forest_table2(profile: str) -> Figure:
+def forest_table2(evidence: Evidence) -> Figure:
     """Ratios of errors behind the claims on Table 2."""
-    return _forest(report.contrasts(profile, report.TABLE2_CONTRASTS))
+    return _forest(contrasts(evidence, TABLE2_CONTRASTS))
 
 
-def forest_conditions(profile: str) -> Figure:
+def forest_conditions(evidence: Evidence) -> Figure:
     """The same ratios after other trainings."""
-    return _forest(report.conditions(profile), CONDITION_COLOURS)
+    return _forest(conditions(evidence), CONDITION_COLOURS)
 
 
-def forest_own_rates(profile: str) -> Figure:
+def forest_own_rates(evidence: Evidence) -> Figure:
     """Ratios of errors behind the claims on Table 1, at one rate for all and at each network's own."""
-    return _forest(report.conditions(profile, report.TABLE1_CONTRASTS, report.SHARED_AND_OWN), CONDITION_COLOURS[::3])
+    return _forest(conditions(evidence, TABLE1_CONTRASTS, SHARED_AND_OWN), CONDITION_COLOURS[::3])
 
 
 def _forest(tables: dict[str, pd.DataFrame], colours: Sequence[str] = results.SET_COLOURS) -> Figure:
     return results.plot_forest(tables, colours) if tables else results.not_run()
 
 
-def noise(profile: str) -> Figure:
+def noise(evidence: Evidence) -> Figure:
     """Test images and training as sources of noise."""
-    parts = {data: verdicts.noise_parts(verdicts.paired_tests(rows)) for data, rows in report.sets(profile).items()}
+    parts = {data: noise_parts(paired_tests(evidence, rows)) for data, rows in evidence.tables().items()}
     parts = {data: table for data, table in parts.items() if len(table)}
     return results.plot_noise(parts) if parts else results.not_run()
 
 
-def learning(profile: str) -> Figure:
+def learning(evidence: Evidence) -> Figure:
     """Error over epochs and over images per class."""
     many, few = (
-        pd.concat([verdicts.study_rows(study, profile, PINNED) for study in ("tables", *studies)])
+        pd.concat([evidence.study(study, PINNED) for study in ("tables", *studies)])
         for studies in (("epochs", "long"), ("images", "few_images"))
     )
     whole = few[few["images_per_class"] == 0]
@@ -86,18 +94,18 @@ def learning(profile: str) -> Figure:
     return results.plot_learning(panels, CURVES[:2])
 
 
-def rates(profile: str) -> Figure:
+def rates(evidence: Evidence) -> Figure:
     """Validation error over the learning rate."""
-    errors = report.validation_errors_by_rate(profile)
+    errors = validation_errors_by_rate(evidence)
     return results.plot_rates(errors) if len(errors) else results.not_run()
 
 
-def cost(profile: str) -> Figure:
+def cost(evidence: Evidence) -> Figure:
     """Parameters and multiply-accumulates against error, of the models of Table 1."""
-    errors = {data: verdicts.mean_errors(rows, TABLE1) for data, rows in report.sets(profile).items()}
+    errors = {data: mean_errors(rows, TABLE1) for data, rows in evidence.tables().items()}
     if not errors:
         return results.not_run()
-    return results.plot_cost(_costs(PROFILES[profile].width, PROFILES[profile].size), errors)
+    return results.plot_cost(_costs(PROFILES[evidence.profile].width, PROFILES[evidence.profile].size), errors)
 
 
 @cache
@@ -106,54 +114,54 @@ def _costs(width: float, size: int) -> pd.DataFrame:
     return pd.DataFrame({m: {"parameters": d.parameters, "gmacs": d.gmacs} for m, d in described.items()}).T
 
 
-def look_alikes(profile: str) -> Figure:
+def look_alikes(evidence: Evidence) -> Figure:
     """Errors within look-alikes and all others."""
-    sets = {data: rows for data, rows in report.sets(profile).items() if data in LOOK_ALIKES}
+    sets = {data: rows for data, rows in evidence.tables().items() if data in LOOK_ALIKES}
     if not sets:
         return results.not_run()
-    tables = {data: verdicts.look_alike_errors(rows, data) for data, rows in sets.items()}
+    tables = {data: look_alike_errors(evidence.answers(rows), data) for data, rows in sets.items()}
     return results.plot_look_alikes(tables, ("seran_d", "seran_d_no_se", "seran_d_no_attention"))
 
 
-def losses(profile: str) -> Figure:
+def losses(evidence: Evidence) -> Figure:
     """Losses over many epochs."""
-    rows = verdicts.study_rows("long", profile, PINNED)
+    rows = evidence.study("long", PINNED)
     logs = {model: [] for model in CURVES}
     for row in rows.itertuples():
-        logs[row.model].append(pd.read_csv(ledger.file_of(paths.results(), "curves", row.run_id)))
+        logs[row.model].append(evidence.results.curve(row.run_id))
     return results.plot_losses(logs)
 
 
-def species(profile: str) -> Figure:
+def species(evidence: Evidence) -> Figure:
     """Errors of every species."""
-    tables = {d: verdicts.species_errors(rows, "seran_d") for d, rows in _with(profile, "seran_d").items()}
+    tables = {
+        data: species_errors(evidence.answers(rows[rows["model"] == "seran_d"]))
+        for data, rows in _with(evidence, "seran_d").items()
+    }
     return results.plot_species(tables) if tables else results.not_run()
 
 
-def reliability(profile: str) -> Figure:
+def reliability(evidence: Evidence) -> Figure:
     """Calibration of SERAN-D, and risk against coverage of it and of ResNet-101, on the first data set."""
-    both = [(data, rows) for data, rows in _with(profile, "seran_d").items() if rows["model"].eq("resnet101").any()]
+    both = [(data, rows) for data, rows in _with(evidence, "seran_d").items() if rows["model"].eq("resnet101").any()]
     if not both:
         return results.not_run()
     data, rows = both[0]
-    answers = {
-        model: pd.concat([verdicts.predictions(run) for run in rows.loc[rows["model"] == model, "run_id"]])
-        for model in CURVES[:2]
-    }
-    risks = {model: stats.risk_by_coverage(table["calibrated"], table["right"]) for model, table in answers.items()}
+    answers = {model: evidence.answers(rows[rows["model"] == model]) for model in CURVES[:2]}
+    risks = {model: risk_by_coverage(table["calibrated"], table["right"]) for model, table in answers.items()}
     return results.plot_reliability(answers, risks, data)
 
 
-def unknowns(profile: str) -> Figure:
+def unknowns(evidence: Evidence) -> Figure:
     """How sure SERAN-D is of test images and of images of none of its classes, over all seeds: by the paper's recipe,
     or by the first of the others whose weights have answered."""
-    found = report.answers_to_unknowns(profile)
-    named = [(data, way) for data, way, _ in found if way.startswith("seran_d-")]
+    found = answers_to_unknowns(evidence)
+    named = [(run.data, run.way) for run in found if run.way.startswith("seran_d-")]
     if not named:
         return results.not_run()
-    pairs = [pair for data, way, pair in found if (data, way) == named[0]]
-    known, unknown = (pd.concat(tables) for tables in zip(*pairs, strict=True))
-    return results.plot_unknowns(known, unknown, f"{named[0][1]}, {named[0][0]}: {len(pairs)} seeds")
+    chosen = [run for run in found if (run.data, run.way) == named[0]]
+    known, unknown = (pd.concat(tables) for tables in zip(*((run.known, run.unknown) for run in chosen), strict=True))
+    return results.plot_unknowns(known, unknown, f"{named[0][1]}, {named[0][0]}: {len(chosen)} seeds")
 
 
 FIGURES = MappingProxyType(

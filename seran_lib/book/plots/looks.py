@@ -1,4 +1,4 @@
-"""The pictures of chapter 11: maps over insects, edited scenes, and the table of `lab.look` as figures."""
+"""The pictures of chapter 11: maps over insects, edited scenes, and what `explain.measure` found, as figures."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Figures of chapters 09 and 10, drawn from the frames of `verdicts.py`; each returns the figure."""
+"""Figures of chapters 09 and 10, drawn from the frames of the analysis; each returns the figure."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
-from seran_lib.analysis.protocol import CONTRASTS, MARGIN
-from seran_lib.analysis.verdicts import NOT_RUN
+from seran_lib.analysis.protocol import CONTRASTS, MARGIN, NOT_RUN
 from seran_lib.book.plots.style import COLOURS, WIDE
 from seran_lib.nets.specs import SPECS
 from seran_lib.nets.specs import label as name
@@ -132,7 +131,7 @@ def plot_learning(panels: Mapping[str, tuple[pd.DataFrame, str, Sequence[int]]],
 
 def plot_cost(costs: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure:
     """Mean error against parameters and against multiply-accumulates (columns parameters, gmacs; models as index), a
-    row of panels a data set; `sets` maps it to `verdicts.mean_errors`."""
+    row of panels a data set; `sets` maps it to `errors.mean_errors`."""
     figure, axes = plt.subplots(len(sets), 2, figsize=(WIDE[0], 3.0 * len(sets)), squeeze=False)
     for line, (data, errors) in zip(axes, sets.items(), strict=True):
         for axis, (column, unit, scale) in zip(
