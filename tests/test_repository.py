@@ -19,10 +19,10 @@ from seran_lib.book import readme
 from seran_lib.book.environment import check_environment, requirements
 from seran_lib.book.notebook import CHAPTERS
 from seran_lib.book.plots import ledger as report_figures
-from seran_lib.explain.measure import read_looks
 from seran_lib.paths import ROOT
 from seran_lib.train import ledger
 from seran_lib.train.evaluate import TOP, read_predictions
+from seran_lib.train.ledger import Results
 
 CONDA_NAMES = {
     "pytorch": "torch",
@@ -64,16 +64,18 @@ def test_readme_and_paper_csv_are_what_ledger_and_paper_say(capsys):
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     """What `make table` writes is written here, quick parts of it only; what it reads is the repository's."""
-    for name, path in (("ROOT", "."), ("README", "README.md"), ("RESULTS", "results"), ("FIGURES", "figures")):
+    for name, path in (("ROOT", "."), ("README", "README.md"), ("FIGURES", "figures")):
         monkeypatch.setattr(readme, name, tmp_path / path)
-    monkeypatch.setattr(readme, "PAPER_CSV", tmp_path / "results" / "paper.csv")
     for folder in ("results", "figures"):
         (tmp_path / folder).mkdir()
     shutil.copy(paths.results() / "ledger.csv", tmp_path / "results")
+    for folder in ("curves", "predictions"):
+        (tmp_path / "results" / folder).symlink_to(paths.results() / folder)
+    monkeypatch.setattr(paths, "results", lambda: tmp_path / "results")
     shutil.copy(ROOT / "README.md", tmp_path)
     quick = {name: report_figures.FIGURES[name] for name in ("fig10_losses", "fig10_species")}
     monkeypatch.setattr(report_figures, "FIGURES", quick)
-    monkeypatch.setattr(readme, "results_block", lambda profile: f"Profile `{profile}`, of today.")
+    monkeypatch.setattr(readme, "results_block", lambda evidence: f"Profile `{evidence.profile}`, of today.")
     return tmp_path
 
 
@@ -112,7 +114,7 @@ def test_repetitions_and_looks_are_of_runs_in_the_ledger():
     runs = set(ledger.read(paths.results())["run_id"])
     assert set(ledger.read_repeats(paths.results())["run_id"]) <= runs
     assert {path.stem for path in (paths.results() / "looks").iterdir()} <= runs
-    assert set(read_looks()["run_id"]) <= runs
+    assert set(Results(paths.results()).looks()["run_id"]) <= runs
 
 
 def test_readme_names_files_and_sections_that_exist():

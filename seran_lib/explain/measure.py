@@ -29,7 +29,6 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from seran_lib import paths
 from seran_lib.analysis.stats import wilson
 from seran_lib.errors import CheckpointError
 from seran_lib.explain import maps
@@ -41,7 +40,7 @@ from seran_lib.nets.attention import MaskBranch
 from seran_lib.train.dataset import Dataset
 from seran_lib.train.device import pick_device
 from seran_lib.train.learner import build_model
-from seran_lib.train.ledger import LEDGER, RUN_COLUMNS, Results
+from seran_lib.train.ledger import LEDGER, RUN_COLUMNS
 from seran_lib.train.run import WEIGHTS, recorded
 from seran_lib.train.settings import Settings
 from seran_lib.train.trained import stored_weights, trained_network
@@ -87,11 +86,6 @@ def look(settings: Settings, dataset: Dataset) -> pd.DataFrame:
     ]
     run = {name: getattr(settings, name) for name in RUN_COLUMNS}
     return pd.DataFrame([run | measurement for measurement in rows])
-
-
-def read_looks() -> pd.DataFrame:
-    """As `Results.looks`, of the repository."""
-    return Results(paths.results()).looks()
 
 
 def region_rows(regions: Regions, subject: Subject) -> list[Row]:

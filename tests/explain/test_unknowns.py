@@ -25,8 +25,6 @@ def test_unknown_images_have_another_label_or_none_and_no_conflict():
     assert len(unknowns.unknown_images(manifest.drop(columns="label_conflict"), ["ant"])) == 3
 
 
-
-
 def test_the_trained_network_answers_and_its_weights_are_those_of_the_run(trained):
     settings, row = trained
     dataset = open_dataset(settings)
