@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import display
 
 from seran_lib.data.markdown import table
 from seran_lib.paths import NOTEBOOKS, ROOT
@@ -83,5 +82,7 @@ def finish(name: str) -> None:
 
 
 def _markdown(text: str, plain: str) -> None:
+    from IPython.display import display  # which only notebooks need
+
     # The plain form is what a viewer without Markdown shows; IPython's own would name an object.
     display({"text/markdown": text, "text/plain": plain}, raw=True)

@@ -1,11 +1,10 @@
 """Chapter 12's tables, from an invented ledger whose answers are known."""
 
-from dataclasses import fields
-
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from simulated import row_of
 
 from seran_lib import paths
 from seran_lib.analysis import beyond
@@ -13,7 +12,7 @@ from seran_lib.analysis.select import Evidence
 from seran_lib.analysis.studies import BEST_STEP, LIGHTER, LIGHTER_EPOCHS, PINNED
 from seran_lib.book.plots.ways import plot_ways
 from seran_lib.nets import create_model, describe
-from seran_lib.train.ledger import Results, Row
+from seran_lib.train.ledger import Results
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.settings import choose
 
@@ -33,14 +32,12 @@ def book(results):
             "laptop", data=other.get("data", "butterfly100"), model=way.model, recipe=way.recipe, epochs=way.epochs,
             seed=seed, **chosen,
         )  # fmt: skip
-        row = dict.fromkeys(field.name for field in fields(Row)) | {
-            name: getattr(run, name) for name in {field.name for field in fields(Row)} & {*vars(run), "run_id"}
-        } | {
-            "data": run.data_name, "test": IMAGES, "temperature": 1.0,
-            "test_top1_error": 100 * wrong / IMAGES, "valid_top1_error": valid or 100 * wrong / IMAGES,
-            "test_macro_error": 50.0, "seconds": 60 * minutes, "device": "a CPU", "precision": "bf16",
+        values = {
+            "test": IMAGES, "temperature": 1.0, "test_macro_error": 50.0, "test_top1_error": 100 * wrong / IMAGES,
+            "valid_top1_error": valid or 100 * wrong / IMAGES,
+            "seconds": 60 * minutes, "device": "a CPU", "precision": "bf16",
         }  # fmt: skip
-        results.append(Row(**row | other))
+        results.append(row_of(run, **values | other))
         labels = labels or ["monarch"] * IMAGES
         answers = pd.DataFrame({"image_id": [f"{k:04d}" for k in range(IMAGES)], "label": labels})
         predicted = np.where(np.arange(IMAGES) < wrong, "another", answers["label"])

@@ -12,6 +12,13 @@ from seran_lib.train.settings import choose
 LABELS = ("lativitta", "malleti", "notabilis", "plesseni", "cyrbia", "venus")
 
 
+def row_of(run, **values):
+    """A row of the ledger for a run with these settings; what nobody says is blank."""
+    names = {field.name for field in fields(Row)}
+    known = {name: getattr(run, name) for name in names & {*vars(run), "run_id"}} | {"data": run.data_name}
+    return Row(**dict.fromkeys(names) | known | values)
+
+
 def add_runs(
     results, rates, *, profile="laptop", data="heliconius", seeds=(0, 1, 2), n=600, epochs=0, images=0, noise=0.05,
     seed=1, labels=LABELS, look_alike_share=0.3, **changes,
@@ -38,28 +45,25 @@ def add_runs(
             run = choose(
                 profile, data=data, model=model, seed=run_seed, epochs=epochs, images_per_class=images, **chosen
             )
-            run_id = run.run_id
-            row = dict.fromkeys(field.name for field in fields(Row)) | {
-                "run_id": run_id, "utc": "2026-01-01T00:00:00Z", "git_commit": "c0ffee", "dirty": False,
-                "profile": profile, "data": data, "classes": len(set(labels)), "train": 4 * n, "valid": n, "test": n,
-                "model": model, "seed": run_seed, "epochs": epochs, "images_per_class": images,
-                **{name: getattr(run, name) for name in ("width", "size", "wiring", "init", "recipe", "batch", "lr")},
+            row = {
+                "utc": "2026-01-01T00:00:00Z", "git_commit": "c0ffee", "dirty": False,
+                "classes": len(set(labels)), "train": 4 * n, "valid": n, "test": n,
                 "valid_top1_error": 100 * share, "test_top1_error": round(100 * wrong.mean(), 4),
                 "test_top5_error": round(30 * wrong.mean(), 4), "test_macro_error": round(110 * wrong.mean(), 4),
                 "temperature": 1.3, "parameters": 3_000_000, "seconds": 200.0,
                 "images_per_second": 24.0, "device": "CPU", "data_fingerprint": "f",
             }  # fmt: skip
-            rows.append(row | changes)
+            rows.append(row_of(run, **row | changes))
             table = pd.DataFrame({
                 "image_id": [f"{k:05}" for k in range(n)], "group": [f"{k // 2:05}" for k in range(n)],
                 "label": label, "predicted": predicted,
                 "probability": probability, "calibrated": probability**1.3, "label_probability": 0.5, "label_rank": 1,
             })  # fmt: skip
-            results.save("predictions", run_id, table)
+            results.save("predictions", run.run_id, table)
             epoch = np.arange(1, epochs + 1)
             loss = 2 * np.exp(-epoch / 6) + (0.02 * np.maximum(epoch - 20, 0) if "no_attention" in model else 0)
             curve = pd.DataFrame({"epoch": epoch, "train_loss": 2 * np.exp(-epoch / 5), "valid_loss": loss,
                                   "valid_top1_error": 100 * np.exp(-epoch / 9)})  # fmt: skip
-            results.save("curves", run_id, curve)
+            results.save("curves", run.run_id, curve)
     for row in rows:
-        results.append(Row(**row))
+        results.append(row)
