@@ -180,7 +180,7 @@ def test_the_profiles_try_again_and_need_no_lock_of_snakemake():
 
 def test_a_parcel_brings_a_run_home_once(tmp_path):
     there, home, file = tmp_path / "there", tmp_path / "home", tmp_path / "run.zip"
-    add_runs(there, {"seran_d": 0.2}, n=20)
+    add_runs(Results(there), {"seran_d": 0.2}, n=20)
     run_id = Results(there).rows()["run_id"][1]
     cli.main(["parcel", "pack", str(there), run_id, str(file)])
     for _ in range(2):

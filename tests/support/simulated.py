@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pandas as pd
+from rows import some_row
 
 from seran_lib.train.ledger import Row
 from seran_lib.train.profiles import PROFILES
@@ -13,10 +14,9 @@ LABELS = ("lativitta", "malleti", "notabilis", "plesseni", "cyrbia", "venus")
 
 
 def row_of(run, **values):
-    """A row of the ledger for a run with these settings; what nobody says is blank."""
-    names = {field.name for field in fields(Row)}
-    known = {name: getattr(run, name) for name in names & {*vars(run), "run_id"}} | {"data": run.data_name}
-    return Row(**dict.fromkeys(names) | known | values)
+    """A row of the ledger for a run with these settings."""
+    names = {field.name for field in fields(Row)} & {*vars(run), "run_id"}
+    return some_row(**{name: getattr(run, name) for name in names} | {"data": run.data_name} | values)
 
 
 def add_runs(
