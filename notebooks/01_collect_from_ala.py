@@ -13,7 +13,6 @@
 # ---
 
 # %% [markdown]
-# %% [markdown]
 # # 1 · Collect from the Atlas of Living Australia
 #
 # **How is a data set collected so that every image is checked and credited?**

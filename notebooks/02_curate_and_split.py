@@ -13,7 +13,6 @@
 # ---
 
 # %% [markdown]
-# %% [markdown]
 # # 2 · Curate and split
 #
 # **What must be cleaned, and which images may learn from which?**

@@ -6,6 +6,7 @@ breaks a good one on purpose to see that each fault is found.
 
 import ast
 import copy
+import importlib.util
 import re
 
 import jupytext
@@ -111,8 +112,15 @@ class TestStored:
     def test_size(self, script):
         assert script.with_suffix(".ipynb").stat().st_size <= MAX_BYTES
 
-    def test_script_is_python(self, script):
-        ast.parse(script.read_text(encoding="utf-8"))
+    def test_imports_of_every_chapter_exist(self, script):
+        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    importlib.import_module(alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    assert hasattr(module, alias.name) or importlib.util.find_spec(f"{node.module}.{alias.name}")
 
 
 def stream(name, text):
