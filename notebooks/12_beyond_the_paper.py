@@ -71,7 +71,7 @@ from seran_lib.demo.insects.species import make_species
 from seran_lib.nets import create_model, describe
 from seran_lib.nets.pretrained import create_pretrained
 from seran_lib.train import learner
-from seran_lib.train.callbacks.recipe import AverageWeights
+from seran_lib.train.callbacks.recipe import EMA
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.ledger import Results
 from seran_lib.train.profiles import PROFILES
@@ -156,7 +156,7 @@ print(f"{laptop.epochs} epochs: {grown / laptop.epochs:.0%} of the cost at full 
 # quieter. It is kept beside the weights that train, and changes places with them whenever the network is validated:
 
 # %%
-show_source(AverageWeights)
+show_source(EMA)
 
 # %% [markdown]
 # And an insect's mirror image is the same species, so both may vote.

@@ -16,21 +16,34 @@ from seran_lib.errors import CheckpointError
 from seran_lib.files import replacing
 
 PACKAGE = Path(seran_lib.__file__).parent
-# What decides the weights that a run ends with, given its settings and images.
-TRAINING_CODE = (
-    *(f"nets/{name}.py" for name in ("blocks", "attention", "network", "baselines", "models", "pretrained", "specs")),
-    "nets/recompute.py",
-    *(f"data/{name}.py" for name in ("augment", "loaders", "pack", "pictures")),
-    *(f"train/{name}.py" for name in ("dataset", "device", "distributed", "evaluate", "recipes", "learner")),
-    *(f"train/callbacks/{name}.py" for name in ("step", "recipe")),
-)
+# What training imports of these rooms decides the weights that a run ends with, given its settings and images. The rest
+# does not: settings and the fingerprint of the data hold what it decides, or it only watches, measures and keeps.
+ROOMS = ("nets", "data", "train")
+BESIDE = {
+    *(f"data/{name}.py" for name in ("manifest", "split", "tables")),
+    *(f"train/{name}.py" for name in ("checkpoint", "ledger", "memory", "pace", "profiles", "settings")),
+}
 STATE, PREVIOUS, NEXT = "last.pt", "previous.pt", "next.pt"
+
+
+def training_code() -> list[str]:
+    """The files of `ROOMS` that `train/learner.py` imports, directly or not, but for those of `BESIDE`."""
+    found, left = set(), {"train/learner.py"}
+    while left:
+        found |= left
+        trees = [ast.parse((PACKAGE / name).read_text(encoding="utf-8")) for name in left]
+        imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        modules = {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
+        modules |= {node.module for node in imports}
+        files = {module.removeprefix("seran_lib.").replace(".", "/") + ".py" for module in modules}
+        left = {name for name in files if name.split("/")[0] in ROOMS and (PACKAGE / name).is_file()} - found
+    return sorted(found - BESIDE)
 
 
 def code_fingerprint() -> str:
     """The first 12 digits of a SHA-256 over the code that trains; comments, docstrings and layout do not count."""
     digest = hashlib.sha256()
-    for name in TRAINING_CODE:
+    for name in training_code():
         tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -71,7 +84,7 @@ def load_state(folder: Path, identity: dict[str, object]) -> dict[str, Any] | No
             damaged.append(f"{path} is damaged ({error})")
     else:
         if damaged:
-            raise CheckpointError("\n".join([*damaged, "Delete this to start the run anew."]))
+            raise CheckpointError("\n".join([*damaged, "Delete this to start the run again."]))
         return None
     if damaged:
         print(f"{damaged[0]}: going on from {path.name}", flush=True)
@@ -81,6 +94,6 @@ def load_state(folder: Path, identity: dict[str, object]) -> dict[str, Any] | No
         lines = [f"  {k}: checkpoint {theirs.get(k)!r}, now {identity.get(k)!r}" for k in differing]
         cure = "Give another out folder, or delete this one."
         if differing == ["code"]:
-            cure = "Go back to the version that began the run, or delete the folder to begin it anew with this one."
+            cure = "Go back to the version that began the run, or delete the folder to start again with this one."
         raise CheckpointError(f"{path} belongs to another run:\n" + "\n".join(lines) + f"\n{cure}")
     return state

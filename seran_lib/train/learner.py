@@ -21,12 +21,15 @@ from fastai.optimizer import OptimWrapper
 from fastai.torch_core import trainable_params
 from torch import nn
 
-from seran_lib.nets import create_model
+from seran_lib.nets.models import create_model
 from seran_lib.nets.pretrained import create_pretrained
 from seran_lib.nets.recompute import recompute_blocks
 from seran_lib.nets.specs import SPECS
-from seran_lib.train.callbacks import step
-from seran_lib.train.callbacks.recipe import AverageWeights, GrowingSize
+from seran_lib.train.callbacks.log import EpochLog, Pace
+from seran_lib.train.callbacks.numerics import FiniteLoss, HalfPrecision, SmoothLossOnDevice
+from seran_lib.train.callbacks.recipe import EMA, GrowingSize
+from seran_lib.train.callbacks.schedule import ResumableLearner, StepSchedule, StepSeed
+from seran_lib.train.callbacks.state import KeepState
 from seran_lib.train.checkpoint import code_fingerprint, load_state
 from seran_lib.train.dataset import Dataset
 from seran_lib.train.distributed import join_processes, say, share
@@ -102,7 +105,7 @@ def make_learner(
     dataset: Dataset,
     device: torch.device,
     fit: Fit = Fit(),  # noqa: B008 (it is frozen)
-) -> step.ResumableLearner:
+) -> ResumableLearner:
     """fastai's Learner with AdamW as in fast.ai v1, half precision, and top-1 and top-5 accuracy.
 
     Loss and weight decay are the recipe's; the label smoothing of a recipe is in the validation loss, too.
@@ -112,19 +115,19 @@ def make_learner(
     model = build_model(settings, len(dataset.classes), device)
     if fit.recompute:
         recompute_blocks(model)
-    learner = step.ResumableLearner(
-        dataset.loaders(settings, device, micro_batches=fit.pieces, rank=rank, world_size=world_size),
+    learner = ResumableLearner(
+        dataset.loaders(settings, device, micro_batches=fit.micro_batches, rank=rank, world_size=world_size),
         model,
         loss_func=nn.CrossEntropyLoss(label_smoothing=recipe.smoothing),
         opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, betas=BETAS, eps=EPSILON, fused=True),
         splitter=trainable_params if recipe.decay_all else norms_apart,
         wd=WEIGHT_DECAY if recipe.decay_all else [WEIGHT_DECAY, 0.0],
         metrics=[accuracy, partial(top_k_accuracy, k=min(TOP, len(dataset.classes)))],
-        cbs=[step.HalfPrecision(device)],
+        cbs=[HalfPrecision(device)],
     )
     learner.remove_cbs([cb for cb in learner.cbs if isinstance(cb, ProgressCallback)])
-    learner.recorder.smooth_loss = step.SmoothLossOnDevice()
-    if fit.pieces > 1:
+    learner.recorder.smooth_loss = SmoothLossOnDevice()
+    if fit.micro_batches > 1:
         learner.add_cb(GradientAccumulation(settings.batch // share()[1]))
     join_processes(learner, device)
     return learner
@@ -166,35 +169,35 @@ def _train(settings: Settings, dataset: Dataset, device: torch.device, fit: Fit,
     learner = make_learner(settings, dataset, device, fit)
     learner.create_opt()
     recipe = RECIPES[settings.recipe]
-    average = None
-    if recipe.window:
-        average = AverageWeights(learner.model, recipe.window * settings.epochs * learner.dls.train.steps)
+    ema = None
+    if recipe.ema:
+        ema = EMA(learner.model, recipe.ema * settings.epochs * learner.dls.train.steps)
     rows: list[dict[str, float]] = []
     epochs_done, steps_done = 0, 0
     if state:
         learner.model.load_state_dict(state["model"])
         learner.opt.load_state_dict(state["optimiser"])
-        if average:
-            average.averaged.load_state_dict(state["average"])
+        if ema:
+            ema.weights.load_state_dict(state["ema"])
         rows += state["rows"]
         epochs_done, steps_done = state["epochs_done"], state["steps_done"]
         within = f" and {steps_done} of {learner.dls.train.steps} steps" if steps_done else ""
         say(f"resumed after epoch {epochs_done} of {settings.epochs}{within}")
     if epochs_done < settings.epochs:
         growing = GrowingSize(recipe.training_sizes(settings.size))
-        log = step.EpochLog(rows, state["begun"] if state else {})
+        log = EpochLog(rows, state["begun"] if state else {})
         acting = [
-            step.StepSeed(settings.seed, epochs_done, steps_done),
+            StepSeed(settings.seed, epochs_done, steps_done),
             growing,
-            step.StepSchedule(schedule(settings.lr)),
-            step.FiniteLoss(settings, dataset.manifest["image_id"].to_numpy()[learner.dls.train.rows]),
+            StepSchedule(schedule(settings.lr)),
+            FiniteLoss(settings, dataset.manifest["image_id"].to_numpy()[learner.dls.train.rows]),
             log,
-            step.Pace(settings, growing),
-            *([average] if average else []),
-            step.KeepState(settings, identity(settings, dataset), fit, log, average, state["scaler"] if state else {}),
+            Pace(settings, growing),
+            *([ema] if ema else []),
+            KeepState(settings, identity(settings, dataset), fit, log, ema, state["scaler"] if state else {}),
         ]
         with learner.no_logging():
             learner.fit(settings.epochs, lr=settings.lr, cbs=acting, start_epoch=epochs_done)
-    if average:
-        average.show(True)
+    if ema:
+        ema.show(True)
     return Training(learner.model, pd.DataFrame(rows), fit)

@@ -15,26 +15,28 @@ FEWEST = 2  # images that batch normalisation can normalise over at the end of a
 
 @dataclass(frozen=True)
 class Fit:
-    """Into how many micro-batches a process cuts its share of a batch, and whether blocks recompute activations."""
+    """Into how many micro-batches a process cuts its part of a batch, and whether blocks recompute activations."""
 
-    pieces: int = 1
+    micro_batches: int = 1
     recompute: bool = False
 
     def smaller(self, images: int) -> "Fit":
-        """The next way to need less memory for a share of so many images. Raises MemoryError where none is left."""
+        """The next way to need less memory for so many images a process. Raises MemoryError where none is left."""
         if not self.recompute:
-            return Fit(self.pieces, recompute=True)
-        pieces = 2 * self.pieces
-        if images % pieces or images // pieces < FEWEST:
+            return Fit(self.micro_batches, recompute=True)
+        micro_batches = 2 * self.micro_batches
+        if images % micro_batches or images // micro_batches < FEWEST:
             raise MemoryError(
                 f"not even {self.words(images)}, fit the memory of this device: close what else uses it, or choose a "
                 "profile with a smaller width or image size"
             )
-        return Fit(pieces, recompute=True)
+        return Fit(micro_batches, recompute=True)
 
     def words(self, images: int) -> str:
-        """For the user, given a share of so many images."""
-        return f"{images // self.pieces} images at a time" + (", activations recomputed" if self.recompute else "")
+        """For the user, given so many images a process."""
+        return f"{images // self.micro_batches} images at a time" + (
+            ", activations recomputed" if self.recompute else ""
+        )
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

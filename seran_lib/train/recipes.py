@@ -20,9 +20,9 @@ class Recipe:
 
     `decay_all`: weight decay on every parameter, or on weights of convolutions and linear layers only. `views` names
     the augmentation (`data.augment.VIEWS`). `sizes` are the sides of the training images, one after the other for
-    equally many epochs, and `test_size` the side of all others, in sides of the settings' size. `window`: the share
-    of all steps that the average of the weights looks back over; 0 for no average. `flip`: scores are the mean over a
-    picture and its mirror image.
+    equally many epochs, and `test_size` the side of all others, in sides of the settings' size. `ema`: the share of all
+    steps that an exponential moving average (EMA) of the weights looks back over; 0 for none. `flip`: scores are the
+    mean over a picture and its mirror image.
     """
 
     adds: str
@@ -35,7 +35,7 @@ class Recipe:
     smoothing: float = 0.0
     sizes: tuple[float, ...] = (1.0,)
     test_size: float = 1.0
-    window: float = 0.0
+    ema: float = 0.0
     flip: bool = False
 
     def training_sizes(self, size: int) -> tuple[int, ...]:
@@ -78,7 +78,7 @@ AVERAGE = replace(
     adds="running average of the weights, scores averaged over a picture and its mirror image",
     because="both take away noise, of the last steps and of the pose",
     source="Polyak and Juditsky, 1992; Krizhevsky et al., 2012",
-    window=0.05,
+    ema=0.05,
     flip=True,
 )
 VIEWS = replace(

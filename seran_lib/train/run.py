@@ -17,7 +17,7 @@ from seran_lib.files import remove_partial_files, replacing
 from seran_lib.nets.description import count_parameters
 from seran_lib.nets.specs import SPECS
 from seran_lib.train import ledger
-from seran_lib.train.callbacks.step import contiguous
+from seran_lib.train.callbacks.state import contiguous
 from seran_lib.train.dataset import Dataset, open_dataset, read_split
 from seran_lib.train.device import pick_device
 from seran_lib.train.distributed import say, share, wait_for_all
@@ -205,7 +205,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         classes=len(dataset.classes),
         **{part: dataset.count(part) for part in ("train", "valid", "test")},
         pool=SPECS[settings.model].pool,
-        micro_batch=settings.batch // share()[1] // training.fit.pieces,
+        micro_batch=settings.batch // share()[1] // training.fit.micro_batches,
         **{name: round(float(value), 4) for name, value in measured.items() if name != "valid_macro_error"},
         temperature=round(temperature, 4),
         parameters=count_parameters(training.model),

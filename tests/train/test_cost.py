@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import time
 from types import SimpleNamespace
 
 import pandas as pd
@@ -17,10 +18,11 @@ from seran_lib.nets import create_model
 from seran_lib.nets.description import count_parameters, training_memory
 from seran_lib.nets.recompute import recompute_blocks
 from seran_lib.train import cost, learner, ledger, profiles
-from seran_lib.train.callbacks import step as callbacks
+from seran_lib.train.callbacks.log import Pace
 from seran_lib.train.callbacks.recipe import GrowingSize
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.device import device_name, pick_device
+from seran_lib.train.pace import PACE, PACE_STEPS, measured_rates, record_pace, remaining_time
 from seran_lib.train.settings import resolve
 
 PUBLISHED = list(cost.RTX3090_IMAGES_PER_SECOND)  # their hours are estimated without building a network
@@ -41,7 +43,7 @@ def full(atlas):
 
 def on(device, settings, rate, monkeypatch, utc="2026-01-01T00:00:00Z"):
     monkeypatch.setattr(ledger, "now", lambda: utc)
-    cost.record_pace(settings, device, rate)
+    record_pace(settings, device, rate)
 
 
 def here():
@@ -99,7 +101,7 @@ def test_a_batch_twice_as_large_needs_its_images_memory_more(settings):
     ],
 )
 def test_time_in_words(images, rate, words):
-    assert cost.remaining_time(images, rate) == words
+    assert remaining_time(images, rate) == words
 
 
 def test_unknown_estimated_measured(settings, full, monkeypatch):
@@ -107,7 +109,7 @@ def test_unknown_estimated_measured(settings, full, monkeypatch):
     assert cost.expected_time(full, 24_287).startswith("1.09 h on T4, ")  # 40 x 24,287 / (748 x 0.33) seconds
     assert cost.expected_time(full, 24_287).endswith("(estimated, +-30 %)")
     on(here(), full, 10.0, monkeypatch)
-    expected = f"about 26 h 59 min (measured over {cost.PACE_STEPS} steps in run {full.run_id})"
+    expected = f"about 26 h 59 min (measured over {PACE_STEPS} steps in run {full.run_id})"
     assert cost.expected_time(full, 24_287) == expected
 
 
@@ -129,7 +131,7 @@ def test_the_newest_measurement_of_the_same_thing_counts(settings, monkeypatch):
 def test_a_damaged_pace_is_no_reason_to_stop(settings):
     settings.folder.mkdir(parents=True)
     for content in ("{", "[]", '{"run_id": 1}'):
-        (settings.folder / cost.PACE).write_text(content)
+        (settings.folder / PACE).write_text(content)
         assert cost.expected_time(settings, 1000) == "not known before the first run on this device"
 
 
@@ -137,10 +139,10 @@ def test_a_rate_of_other_steps_does_not_count(settings, monkeypatch):
     growing, frozen = (dataclasses.replace(settings, seed=1, recipe=recipe) for recipe in ("sizes", "frozen"))
     for other in (growing, frozen):
         on(here(), other, 100.0, monkeypatch)
-    assert cost.measured_rates(settings).empty
-    assert cost.measured_rates(growing)["images_per_second"].tolist() == [100.0]
+    assert measured_rates(settings).empty
+    assert measured_rates(growing)["images_per_second"].tolist() == [100.0]
     on(here(), dataclasses.replace(settings, seed=2, recipe="start"), 50.0, monkeypatch)
-    assert cost.measured_rates(settings)["images_per_second"].tolist() == [50.0], "it starts otherwise and steps alike"
+    assert measured_rates(settings)["images_per_second"].tolist() == [50.0], "it starts otherwise and steps alike"
 
 
 def test_images_that_an_epoch_repeats_are_counted(settings):
@@ -153,16 +155,16 @@ def test_images_that_an_epoch_repeats_are_counted(settings):
 def test_where_images_grow_the_pace_is_that_of_the_whole_run(settings, monkeypatch, capsys):
     """Half of the epochs at half the side: the steps take a quarter of what later ones do."""
     loader = SimpleNamespace(first_step=0, steps=60, micro_batches=1, batch=10)
-    pace = callbacks.Pace(settings, GrowingSize((32, 64)))
+    pace = Pace(settings, GrowingSize((32, 64)))
     dls = SimpleNamespace(train=loader, device=torch.device("cpu"))
     pace.learn = SimpleNamespace(dls=dls, epoch=0, n_epoch=4, loss=torch.tensor(1.0))
     clock = iter([0.0, 4.0])
-    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     pace.before_train()
     for step in (pace.begins, pace.ends):
         pace.learn.iter = step - 1
         pace.after_batch()
-    assert cost.measured_rates(settings)["images_per_second"].item() == pytest.approx(100 / 2.5)
+    assert measured_rates(settings)["images_per_second"].item() == pytest.approx(100 / 2.5)
     # (2 x 1 + 2 x 4) x 600 images less 500, at 100 images/s
     assert "100 images/s: training ends in about 1 min" in capsys.readouterr().out
 
@@ -198,7 +200,7 @@ def test_a_rate_measured_on_a_card_replaces_its_estimate(full, monkeypatch):
     on("NVIDIA L40S", runs[2], 1000.0, monkeypatch)
     measured, origins = cost.hours_table(runs, images)
     assert measured.loc[PUBLISHED[0], "A100"] == pytest.approx(24_287 * 40 / 1000 / 3600, abs=0.01)
-    assert origins == [f"{PUBLISHED[0]} on A100: measured over {cost.PACE_STEPS} steps in run {runs[0].run_id}"]
+    assert origins == [f"{PUBLISHED[0]} on A100: measured over {PACE_STEPS} steps in run {runs[0].run_id}"]
     changed = measured.ne(estimated)
     assert changed.sum().sum() == 1 and list(measured) == list(estimated)
 
@@ -221,7 +223,7 @@ def test_of_several_measured_rates_a_plan_takes_the_quickest(full, tmp_path, mon
     measured, origins = cost.hours_table([full], cost.paper_images())
     assert measured.loc["resnet101", "H100"] == pytest.approx(24_287 * 40 / 500 / 3600, abs=0.01)
     assert origins == ["resnet101 on H100: measured by benchmarks/gpu.py"]
-    rates = cost.measured_rates(full)
+    rates = measured_rates(full)
     assert rates["images_per_second"].tolist() == [500.0, 300.0] and rates.iloc[-1]["device"] == card
 
 
@@ -299,20 +301,20 @@ def test_wrong_words_are_refused_before_any_work(words, message, capsys, monkeyp
 
 def test_a_pace_is_plain_json(settings, monkeypatch):
     on("a device", settings, 12.345, monkeypatch)
-    pace = json.loads((settings.folder / cost.PACE).read_text())
+    pace = json.loads((settings.folder / PACE).read_text())
     assert pace["images_per_second"] == pytest.approx(12.345, abs=0.01)
     assert pace["device"] == "a device" and pace["run_id"] == settings.run_id
 
 
 def test_a_run_writes_its_pace_down_and_says_how_long_it_takes(settings, monkeypatch, capsys):
-    monkeypatch.setattr(callbacks.Pace, "WARM_UP", 1)
+    monkeypatch.setattr(Pace, "WARM_UP", 1)
     monkeypatch.setattr(cost, "PACE_STEPS", 5)
     small = dataclasses.replace(settings, batch=8)
     learner.train(small, open_dataset(small), torch.device("cpu"))
     said = capsys.readouterr().out
     (rate,) = re.findall(r"(\d+) images/s: training ends in ", said)
     # What is written down is rounded to a tenth, what is said to a whole number, both from the rate itself.
-    assert 0 < int(rate) == pytest.approx(cost.measured_rates(small).iloc[-1]["images_per_second"], abs=0.55)
+    assert 0 < int(rate) == pytest.approx(measured_rates(small).iloc[-1]["images_per_second"], abs=0.55)
 
 
 def test_a_run_without_a_notebook(settings, capsys, monkeypatch):

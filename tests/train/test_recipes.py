@@ -13,8 +13,10 @@ from seran_lib.data import augment
 from seran_lib.data.augment import CHANGES, STRONG_FIELDS, draw_parameters, draw_strong_parameters
 from seran_lib.train import learner as train
 from seran_lib.train import run as experiment
-from seran_lib.train.callbacks import recipe as recipe_callbacks
-from seran_lib.train.callbacks import step
+from seran_lib.train.callbacks import recipe as callbacks
+from seran_lib.train.callbacks.numerics import FiniteLoss
+from seran_lib.train.callbacks.recipe import EMA
+from seran_lib.train.callbacks.state import KeepState
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.evaluate import predict
 from seran_lib.train.recipes import LADDER, RECIPES
@@ -132,7 +134,7 @@ def test_norms_and_biases_are_not_decayed_from_the_first_step_on(settings, monke
             seen.setdefault(group["weight_decay"], set()).update(map(id, group["params"]))
         seen["network"] = self.learn.model
 
-    monkeypatch.setattr(step.FiniteLoss, "after_loss", after_loss)
+    monkeypatch.setattr(FiniteLoss, "after_loss", after_loss)
     train.train(with_recipe(settings, "start"), open_dataset(settings), CPU)
     network = seen.pop("network")
     assert set(seen) == {0.0, 0.01}
@@ -192,7 +194,7 @@ def test_the_run_ends_with_the_average_of_its_last_weights(settings, monkeypatch
     monkeypatch.setattr(train, "make_learner", recorded)
     final = weights(train.train(chosen, dataset, CPU))
     steps = len(recorder.states)
-    decay = 1 - 1 / max(1.0, LADDER["average"].window * steps)
+    decay = 1 - 1 / max(1.0, LADDER["average"].ema * steps)
     average = recorder.states[0]
     for state in recorder.states[1:]:
         average = {name: decay * average[name] + (1 - decay) * state[name] for name in state}
@@ -204,37 +206,37 @@ def test_the_run_ends_with_the_average_of_its_last_weights(settings, monkeypatch
 def test_an_average_over_many_steps_by_hand():
     """Weights 1, 2, 4 with a window of four steps: 1, then 1 + (2 - 1) / 4, then 1.25 + (4 - 1.25) / 4."""
     network = nn.Linear(1, 1, bias=False)
-    average = recipe_callbacks.AverageWeights(network, 4)
+    average = EMA(network, 4)
     for weight in (1.0, 2.0, 4.0):
         nn.init.constant_(network.weight, weight)
         average.after_step()
     average.show(True)
     average.show(True)
-    assert network.weight.item() == pytest.approx(1.9375) and average.averaged.module.weight.item() == 4
+    assert network.weight.item() == pytest.approx(1.9375) and average.weights.module.weight.item() == 4
     average.show(False)
-    assert network.weight.item() == 4 and average.averaged.module.weight.item() == pytest.approx(1.9375)
+    assert network.weight.item() == 4 and average.weights.module.weight.item() == pytest.approx(1.9375)
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_an_interrupted_run_with_every_step_of_the_ladder_ends_with_the_same_weights(settings, monkeypatch, epoch):
     chosen = with_recipe(settings, "views", size=96)
     dataset = open_dataset(chosen)
-    monkeypatch.setattr(recipe_callbacks, "get_ema_multi_avg_fn", lambda _: slow(0.6))  # so that the past counts
+    monkeypatch.setattr(callbacks, "get_ema_multi_avg_fn", lambda _: slow(0.6))  # so that the past counts
     whole = weights(train.train(dataclasses.replace(chosen, out=str(chosen.folder / "whole")), dataset, CPU))
-    monkeypatch.setattr(step.KeepState, "MINUTES", 0.0)
+    monkeypatch.setattr(KeepState, "MINUTES", 0.0)
 
     def after_loss(self):
         if self.training and (self.epoch, self.iter) == (epoch, 1):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(step.FiniteLoss, "after_loss", after_loss)
+        patch.setattr(FiniteLoss, "after_loss", after_loss)
         train.train(chosen, dataset, CPU)
     assert equal(whole, weights(train.train(chosen, dataset, CPU)))
     assert equal(whole, weights(train.train(chosen, dataset, CPU)))  # and so does one that is only read again
 
 
-slow = recipe_callbacks.get_ema_multi_avg_fn
+slow = callbacks.get_ema_multi_avg_fn
 
 
 def test_mirrored_scores_are_the_mean_over_picture_and_mirror_image(settings):

@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from fastai.callback.core import Callback
 from torch import nn
 
 from seran_lib.nets import create_model
@@ -16,7 +17,10 @@ from seran_lib.nets.description import training_memory
 from seran_lib.nets.recompute import recompute_blocks
 from seran_lib.train import device
 from seran_lib.train import learner as train
-from seran_lib.train.callbacks import step as callbacks
+from seran_lib.train.callbacks import numerics
+from seran_lib.train.callbacks.numerics import FiniteLoss, HalfPrecision
+from seran_lib.train.callbacks.schedule import StepSchedule, StepSeed
+from seran_lib.train.callbacks.state import KeepState
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.memory import Fit
 
@@ -24,20 +28,20 @@ CPU = torch.device("cpu")
 STEPS = 8
 
 
-class StepLosses(callbacks.Callback):
+class StepLosses(Callback):
     """The training loss of every optimiser step."""
 
     order = 70
 
     def __init__(self):
-        self.values, self.pieces = [], []
+        self.values, self.parts = [], []
 
     def after_batch(self):
         if self.training:
-            self.pieces.append(self.loss.item())
-            if len(self.pieces) == self.dls.train.micro_batches:
-                self.values.append(np.mean(self.pieces))
-                self.pieces = []
+            self.parts.append(self.loss.item())
+            if len(self.parts) == self.dls.train.micro_batches:
+                self.values.append(np.mean(self.parts))
+                self.parts = []
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def ours(settings, dataset, fit=Fit(), patch=lambda learner: None):  # noqa: B00
     learner = train.make_learner(settings, dataset, CPU, fit)
     patch(learner)
     steps = StepLosses()
-    acting = [callbacks.StepSeed(settings.seed, 0, 0), callbacks.StepSchedule(train.schedule(settings.lr)), steps]
+    acting = [StepSeed(settings.seed, 0, 0), StepSchedule(train.schedule(settings.lr)), steps]
     with learner.no_logging():
         learner.fit(settings.epochs, lr=settings.lr, cbs=acting)
     return np.array(steps.values)
@@ -84,7 +88,7 @@ def plain(settings, dataset, dtype=torch.float32):
 
 
 def in_float32(learner):
-    learner.remove_cbs([cb for cb in learner.cbs if isinstance(cb, callbacks.HalfPrecision)])
+    learner.remove_cbs([cb for cb in learner.cbs if isinstance(cb, HalfPrecision)])
 
 
 def in_float64(learner):
@@ -137,8 +141,8 @@ def test_recomputing_changes_no_gradient_and_no_running_statistic(name):
     assert recomputing < 0.7 * plain
 
 
-def test_pieces_of_a_batch_add_up_to_its_gradient(longer):
-    """The same effective batch: without batch normalisation over a piece, the losses are those of whole batches."""
+def test_micro_batches_add_up_to_the_gradient_of_the_batch(longer):
+    """The same effective batch: with batch normalisation left out, the losses are those of whole batches."""
     dataset = open_dataset(longer)
 
     def normalise_by_running_statistics(learner):
@@ -152,9 +156,9 @@ def test_pieces_of_a_batch_add_up_to_its_gradient(longer):
         learner.model.dropout.p = 0.0
 
     whole = ours(longer, dataset, patch=normalise_by_running_statistics)
-    pieces = ours(longer, dataset, Fit(pieces=4), normalise_by_running_statistics)
+    cut = ours(longer, dataset, Fit(micro_batches=4), normalise_by_running_statistics)
     assert whole.std() > 0.01
-    np.testing.assert_allclose(pieces, whole, rtol=1e-6)
+    np.testing.assert_allclose(cut, whole, rtol=1e-6)
 
 
 def test_the_fused_se_unit_is_the_unfused(longer):
@@ -168,8 +172,8 @@ def test_the_fused_se_unit_is_the_unfused(longer):
 @pytest.fixture
 def float16(monkeypatch):
     """Graphics cards before Ampere have no bfloat16: there the loss is scaled, and a scale too high is halved."""
-    monkeypatch.setattr(callbacks, "precision", lambda device: "fp16")
-    monkeypatch.setattr(callbacks, "autocast", lambda device: torch.autocast("cpu", torch.float16))
+    monkeypatch.setattr(numerics, "precision", lambda device: "fp16")
+    monkeypatch.setattr(numerics, "autocast", lambda device: torch.autocast("cpu", torch.float16))
 
 
 @pytest.fixture
@@ -178,7 +182,7 @@ def brief(longer):
     return dataclasses.replace(longer, model="seran", epochs=1)
 
 
-class Scale(callbacks.Callback):
+class Scale(Callback):
     """Sets the first scale, and keeps that of every step with one of the weights."""
 
     order = 71
@@ -211,7 +215,7 @@ def test_a_step_that_overflows_in_float16_is_left_out_and_the_scale_halved(brief
 
 
 def test_the_scale_of_float16_goes_on_where_a_run_was_interrupted(brief, float16, monkeypatch):
-    monkeypatch.setattr(callbacks.KeepState, "MINUTES", 0.0)
+    monkeypatch.setattr(KeepState, "MINUTES", 0.0)
     dataset, scales = open_dataset(brief), []
 
     def after_loss(self):
@@ -221,7 +225,7 @@ def test_the_scale_of_float16_goes_on_where_a_run_was_interrupted(brief, float16
         if self.training and len(scales) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(callbacks.FiniteLoss, "after_loss", after_loss)
+    monkeypatch.setattr(FiniteLoss, "after_loss", after_loss)
     with pytest.raises(KeyboardInterrupt):
         train.train(brief, dataset, CPU)
     train.train(brief, dataset, CPU)

@@ -24,7 +24,9 @@ from seran_lib.data.loaders import PackedLoader
 from seran_lib.nets.recompute import recomputes
 from seran_lib.train import checkpoint, evaluate, ledger, run
 from seran_lib.train import learner as train
-from seran_lib.train.callbacks import step as callbacks
+from seran_lib.train.callbacks.log import EpochLog
+from seran_lib.train.callbacks.numerics import FiniteLoss
+from seran_lib.train.callbacks.state import BEST, KeepState
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.memory import Fit
 from seran_lib.train.settings import resolve
@@ -100,13 +102,13 @@ def test_a_full_disk_keeps_what_was_written_and_the_run_resumes(atlas, tmp_path,
 
 MANY_KILLS = """
 import dataclasses, os, random, signal, sys, time
-from seran_lib.train.callbacks import step as callbacks
+from seran_lib.train.callbacks.state import KeepState
 from seran_lib.train.run import run
 from seran_lib.train.settings import resolve
 settings = dataclasses.replace(resolve("smoke", data=sys.argv[1], model="seran", epochs=3), batch=16)
 seconds, chance, kills = float(sys.argv[2]), random.Random(int(sys.argv[3])), int(sys.argv[4])
 if kills:
-    callbacks.KeepState.MINUTES = 0
+    KeepState.MINUTES = 0
 for kill in range(kills):
     child = os.fork()
     if not child:
@@ -253,15 +255,13 @@ def test_a_repetition_that_could_not_be_kept_is_done_again(trained, monkeypatch)
 
 
 def test_all_code_that_decides_the_weights_is_known_to_checkpoints():
-    """Of what training imports, the rest decides nothing, or only what settings and fingerprint of the data hold."""
-    others = {f"seran_lib.{name}" for name in "paper paper.facts paths progress errors files data train".split()}
-    others |= {f"seran_lib.data.{name}" for name in ("manifest", "split", "tables")}
-    own = ("checkpoint", "cost", "ledger", "memory", "profiles", "settings", "callbacks")
-    others |= {f"seran_lib.train.{name}" for name in own} | {"seran_lib.nets", "seran_lib.nets.description"}
+    """What training imports of the rooms that decide something is hashed or, in `BESIDE`, said to decide nothing."""
     script = "import sys, seran_lib.train.learner as _; print(*(m for m in sys.modules if m.startswith('seran_lib.')))"
     imported = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    known = {f"seran_lib.{name.removesuffix('.py').replace('/', '.')}" for name in checkpoint.TRAINING_CODE}
-    assert set(imported) - others == known
+    files = {module.removeprefix("seran_lib.").replace(".", "/") + ".py" for module in imported}
+    there = {name for name in files if name.split("/")[0] in checkpoint.ROOMS and (checkpoint.PACKAGE / name).is_file()}
+    assert there - checkpoint.BESIDE == set(checkpoint.training_code())
+    assert there >= checkpoint.BESIDE
 
 
 def test_an_epoch_goes_on_at_the_step_where_it_was_interrupted(settings, monkeypatch, capsys):
@@ -269,9 +269,9 @@ def test_an_epoch_goes_on_at_the_step_where_it_was_interrupted(settings, monkeyp
     settings = dataclasses.replace(settings, batch=16)
     dataset = open_dataset(settings)
     whole = train.train(dataclasses.replace(settings, out=str(settings.folder / "whole")), dataset, CPU)
-    monkeypatch.setattr(callbacks.KeepState, "MINUTES", 0.0)
+    monkeypatch.setattr(KeepState, "MINUTES", 0.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(callbacks.FiniteLoss, "after_loss", interrupt_at(settings.epochs - 1, 3))
+        patch.setattr(FiniteLoss, "after_loss", interrupt_at(settings.epochs - 1, 3))
         train.train(settings, dataset, CPU)
     capsys.readouterr()
     again = train.train(settings, dataset, CPU)
@@ -302,10 +302,10 @@ def test_the_best_weights_are_kept_besides_the_last(settings, monkeypatch):
         self.rows[-1]["valid_top1_error"] = (60.0, 40.0, 50.0)[len(self.rows) - 1]
         seen.append({name: value.clone() for name, value in self.learn.model.state_dict().items()})
 
-    after_epoch = callbacks.EpochLog.after_epoch
-    monkeypatch.setattr(callbacks.EpochLog, "after_epoch", epoch_log)
+    after_epoch = EpochLog.after_epoch
+    monkeypatch.setattr(EpochLog, "after_epoch", epoch_log)
     train.train(settings, dataset, CPU)
-    with safe_open(settings.folder / callbacks.BEST, "pt") as best:
+    with safe_open(settings.folder / BEST, "pt") as best:
         assert best.metadata() == {"epoch": "2", "valid_top1_error": "40.0"}
         assert all(torch.equal(best.get_tensor(name), value) for name, value in seen[1].items())
     assert not all(torch.equal(seen[1][name], value) for name, value in seen[2].items())
@@ -370,7 +370,7 @@ def test_out_of_memory_then_halves_the_micro_batch_and_keeps_the_batch(settings,
             small.append(2)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(callbacks.FiniteLoss, "after_loss", after_loss)
+    monkeypatch.setattr(FiniteLoss, "after_loss", after_loss)
     with pytest.raises(KeyboardInterrupt):
         train.train(settings, dataset, CPU)
     said = capsys.readouterr().out
@@ -406,7 +406,7 @@ def test_two_processes_train_as_one(atlas, tmp_path):
     curve = pd.read_csv(next((tmp_path / "two" / "smoke" / "curves").iterdir()))
     settings = dataclasses.replace(resolve("smoke", data=str(atlas), model="seran", epochs=3), batch=32)
     settings = dataclasses.replace(settings, out=str(tmp_path / "one"))
-    one = train._train(settings, open_dataset(settings), CPU, Fit(pieces=2), None)
+    one = train._train(settings, open_dataset(settings), CPU, Fit(micro_batches=2), None)
     np.testing.assert_allclose(curve["train_loss"], one.log["train_loss"], rtol=0.01)
     first = train.build_model(settings, 3, CPU)
     with safe_open(next((tmp_path / "two").glob("*/weights.safetensors")), "pt") as kept:
@@ -515,9 +515,9 @@ def test_a_forward_pass_that_is_interrupted_leaves_half_precision(settings, monk
 
 
 def test_a_state_that_is_no_number_is_not_kept_within_an_epoch(settings, monkeypatch):
-    """On a GPU, where the loss is looked at every fifty pieces only."""
-    monkeypatch.setattr(callbacks.FiniteLoss, "after_loss", lambda self: None)
-    monkeypatch.setattr(callbacks.KeepState, "MINUTES", 0.0)
+    """On a GPU, where the loss is looked at every fifty micro-batches only."""
+    monkeypatch.setattr(FiniteLoss, "after_loss", lambda self: None)
+    monkeypatch.setattr(KeepState, "MINUTES", 0.0)
     wild, dataset = dataclasses.replace(settings, lr=float("inf"), epochs=1), open_dataset(settings)
     with pytest.raises(FloatingPointError, match="losses"):
         train.train(wild, dataset, CPU)
@@ -526,7 +526,7 @@ def test_a_state_that_is_no_number_is_not_kept_within_an_epoch(settings, monkeyp
 
 def test_on_a_gpu_the_loss_is_looked_at_now_and_then_and_the_steps_since_are_named(settings):
     loader = SimpleNamespace(micro_batches=1, steps=120, first_step=0, order=lambda: np.arange(240).reshape(120, 2))
-    check = callbacks.FiniteLoss(settings, np.array([f"i{k}" for k in range(240)]))
+    check = FiniteLoss(settings, np.array([f"i{k}" for k in range(240)]))
     dls = SimpleNamespace(device=torch.device("cuda"), train=loader)
     check.learn = SimpleNamespace(training=True, dls=dls, n_iter=120, epoch=0, iter=0, loss=None)
     check.before_train()
@@ -560,7 +560,9 @@ def test_a_run_is_up_to_date_only_on_the_images_that_its_folder_has_now(settings
 def test_a_diverging_run_stops_and_keeps_the_last_good_state(settings):
     dataset = open_dataset(settings)
     wild = dataclasses.replace(settings, lr=float("inf"), epochs=3)
-    with pytest.raises(FloatingPointError, match=r"no number in epoch 1, step \d of .* lower the learning rate"):
+    with pytest.raises(
+        FloatingPointError, match=r"is NaN or infinite in epoch 1, step \d of .* lower the learning rate"
+    ):
         train.train(wild, dataset, CPU)
     assert not (settings.folder / "last.pt").exists()
 

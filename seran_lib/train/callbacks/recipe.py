@@ -1,4 +1,4 @@
-"""What recipes beyond the paper's do around a step, as fastai callbacks: growing images, averaged weights."""
+"""What recipes beyond the paper's do around a step: growing images, a moving average of the weights."""
 
 from itertools import chain
 
@@ -21,23 +21,23 @@ class GrowingSize(Callback):
         self.dls.train.size = self.side(self.epoch, self.n_epoch)
 
 
-class AverageWeights(Callback):
-    """Keep an exponential average of weights and statistics, torch's `AveragedModel`; validate with it, and end so.
+class EMA(Callback):
+    """Exponential moving average of weights and statistics, torch's `AveragedModel`; validate with it, and end so.
 
-    `window` is the number of steps that the average looks back over. To be validated, the average changes places with
-    the weights that train: tensors are swapped, nothing is copied.
+    It looks back over `steps`. To be validated, the average changes places with the weights that train: tensors are
+    swapped, nothing is copied.
     """
 
-    def __init__(self, model: nn.Module, window: float):
+    def __init__(self, model: nn.Module, steps: float):
         self.network, self.shown = model, False
-        decay = 1 - 1 / max(window, 1)
-        self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        decay = 1 - 1 / max(steps, 1)
+        self.weights = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
     def show(self, average: bool) -> None:
-        """Let the network hold the average, or the weights that train; `averaged` holds the others."""
+        """Let the network hold the average, or the weights that train; `weights` holds the others."""
         if average == self.shown:
             return
-        pair = (chain(model.parameters(), model.buffers()) for model in (self.network, self.averaged.module))
+        pair = (chain(model.parameters(), model.buffers()) for model in (self.network, self.weights.module))
         for one, other in zip(*pair, strict=True):
             one.data, other.data = other.data, one.data
         self.shown = average
@@ -46,7 +46,7 @@ class AverageWeights(Callback):
         self.show(False)
 
     def after_step(self) -> None:
-        self.averaged.update_parameters(self.network)
+        self.weights.update_parameters(self.network)
 
     def before_validate(self) -> None:
         self.show(True)
