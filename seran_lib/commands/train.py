@@ -7,7 +7,7 @@ import torch
 from seran_lib import sources
 from seran_lib.train import cost
 from seran_lib.train.dataset import open_dataset
-from seran_lib.train.distributed import say, share
+from seran_lib.train.distributed import rank, say
 from seran_lib.train.run import run
 from seran_lib.train.settings import CHOICES, Settings, choose, resolve
 
@@ -22,7 +22,7 @@ def chosen(options: argparse.Namespace) -> Settings:
 def train(options: argparse.Namespace) -> int:
     """Do one training run, or what is left of it, and add it to the ledger; torchrun shares it among GPUs."""
     settings = chosen(options)
-    dataset = open_dataset(settings, progress=share()[0] == 0)
+    dataset = open_dataset(settings, progress=rank() == 0)
     say(cost.settings_table(settings, dataset.epoch).to_string(header=False, index_names=False))
     row = run(settings, dataset)
     if torch.distributed.is_initialized():

@@ -22,6 +22,7 @@ def recompute_blocks(model: nn.Module) -> None:
     """
     for block in model.modules():
         if isinstance(block, Bottleneck | TimmBottleneck):
+            # Replaced, as timm's blocks are not ours to change and a wrapper would rename the parameters.
             block.forward = partial(_recomputed, block, block.forward)
 
 

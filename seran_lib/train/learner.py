@@ -32,7 +32,7 @@ from seran_lib.train.callbacks.schedule import ResumableLearner, StepSchedule, S
 from seran_lib.train.callbacks.state import KeepState
 from seran_lib.train.checkpoint import code_fingerprint, load_state
 from seran_lib.train.dataset import Dataset
-from seran_lib.train.distributed import join_processes, say, share
+from seran_lib.train.distributed import join_processes, rank, say, world_size
 from seran_lib.train.evaluate import TOP
 from seran_lib.train.memory import Fit, is_out_of_memory
 from seran_lib.train.recipes import RECIPES
@@ -110,13 +110,13 @@ def make_learner(
 
     Loss and weight decay are the recipe's; the label smoothing of a recipe is in the validation loss, too.
     """
-    recipe, (rank, world_size) = RECIPES[settings.recipe], share()
+    recipe = RECIPES[settings.recipe]
     torch.backends.cudnn.benchmark = True  # a search for the quickest kernels pays: batches of a run have one shape
     model = build_model(settings, len(dataset.classes), device)
     if fit.recompute:
         recompute_blocks(model)
     learner = ResumableLearner(
-        dataset.loaders(settings, device, micro_batches=fit.micro_batches, rank=rank, world_size=world_size),
+        dataset.loaders(settings, device, micro_batches=fit.micro_batches, rank=rank(), world_size=world_size()),
         model,
         loss_func=nn.CrossEntropyLoss(label_smoothing=recipe.smoothing),
         opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, betas=BETAS, eps=EPSILON, fused=True),
@@ -128,7 +128,7 @@ def make_learner(
     learner.remove_cbs([cb for cb in learner.cbs if isinstance(cb, ProgressCallback)])
     learner.recorder.smooth_loss = SmoothLossOnDevice()
     if fit.micro_batches > 1:
-        learner.add_cb(GradientAccumulation(settings.batch // share()[1]))
+        learner.add_cb(GradientAccumulation(settings.batch // world_size()))
     join_processes(learner, device)
     return learner
 
@@ -147,7 +147,7 @@ def train(settings: Settings, dataset: Dataset, device: torch.device) -> Trainin
     a checkpoint of another run or a full disk, FloatingPointError where the loss diverges, MemoryError where nothing
     fits.
     """
-    images, fit = settings.batch // share()[1], None
+    images, fit = settings.batch // world_size(), None
     while True:
         state = load_state(settings.folder, identity(settings, dataset))
         fit = fit or Fit(**(state["fit"] if state else {}))
@@ -155,7 +155,7 @@ def train(settings: Settings, dataset: Dataset, device: torch.device) -> Trainin
             return _train(settings, dataset, device, fit, state)
         except RuntimeError as error:
             # Where one of several processes fails, the others wait for it in vain: only torchrun can end them all.
-            if not is_out_of_memory(error) or share()[1] > 1:
+            if not is_out_of_memory(error) or world_size() > 1:
                 raise
         smaller = fit.smaller(images)
         say(f"out of memory with {fit.words(images)}: going on with {smaller.words(images)}")

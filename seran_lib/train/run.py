@@ -20,7 +20,7 @@ from seran_lib.train import ledger
 from seran_lib.train.callbacks.state import contiguous
 from seran_lib.train.dataset import Dataset, open_dataset, read_split
 from seran_lib.train.device import pick_device
-from seran_lib.train.distributed import say, share, wait_for_all
+from seran_lib.train.distributed import rank, say, wait_for_all, world_size
 from seran_lib.train.evaluate import fit_temperature, measure, predict, prediction_table
 from seran_lib.train.learner import Training, train
 from seran_lib.train.recipes import RECIPES
@@ -100,7 +100,7 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
     at work in the same folder, and where the ledger holds runs of the same name of data and the same seed on other
     images: they can not be compared, and are not to be replaced.
     """
-    first = share()[0] == 0
+    first = rank() == 0
     settings.folder.mkdir(parents=True, exist_ok=True)
     try:
         held = FileLock(settings.folder / ".lock").acquire(timeout=0) if first else nullcontext()
@@ -205,7 +205,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
         classes=len(dataset.classes),
         **{part: dataset.count(part) for part in ("train", "valid", "test")},
         pool=SPECS[settings.model].pool,
-        micro_batch=settings.batch // share()[1] // training.fit.micro_batches,
+        micro_batch=settings.batch // world_size() // training.fit.micro_batches,
         **{name: round(float(value), 4) for name, value in measured.items() if name != "valid_macro_error"},
         temperature=round(temperature, 4),
         parameters=count_parameters(training.model),

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from seran_lib.train.callbacks.recipe import GrowingSize
 from seran_lib.train.device import device_name, precision
-from seran_lib.train.distributed import mean_of_all, say, share
+from seran_lib.train.distributed import mean_of_all, rank, say
 from seran_lib.train.pace import PACE_STEPS, record_pace, remaining_time
 from seran_lib.train.settings import Settings
 
@@ -37,7 +37,7 @@ class EpochLog(Callback):
         self.bar = tqdm(
             total=len(loader) + len(self.dls.valid), initial=loader.first_step * loader.micro_batches,
             desc=f"epoch {self.epoch + 1}/{self.n_epoch}", unit="batch", leave=False,
-            disable=not sys.stderr.isatty() or share()[0] > 0,
+            disable=not sys.stderr.isatty() or rank() > 0,
         )  # fmt: skip
 
     @property
@@ -111,6 +111,6 @@ class Pace(Callback):
         areas = areas / areas[self.epoch]
         pace = now / areas.mean()
         left = (areas[self.epoch :].sum() * loader.steps - step) * loader.batch
-        if share()[0] == 0:
+        if rank() == 0:
             record_pace(self.settings, device_name(self.dls.device), pace)
         say(f"{now:.0f} images/s: training ends in {remaining_time(left, now)}")

@@ -42,6 +42,7 @@ class HalfPrecision(MixedPrecision):
             with autocast(self.device):
                 return plain(*inputs)
 
+        # Replaced, as a wrapper would rename the weights, and hooks of torch do not end with an interrupted pass.
         self.network.forward = forward
 
     def before_batch(self) -> None:

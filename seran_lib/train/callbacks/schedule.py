@@ -6,7 +6,7 @@ from fastai.callback.core import Callback
 from fastai.callback.schedule import ParamScheduler
 from fastai.learner import Learner
 
-from seran_lib.train.distributed import share
+from seran_lib.train.distributed import rank, world_size
 
 
 class ResumableLearner(Learner):
@@ -37,8 +37,8 @@ class StepSeed(Callback):
 
     def before_batch(self) -> None:
         if self.training:
-            number, count = share()  # two processes draw what one does that cuts its batch into two micro-batches
-            source = np.random.SeedSequence((self.seed, self.epoch, self.iter * count + number))
+            # Two processes draw what one does that cuts its batch into two micro-batches.
+            source = np.random.SeedSequence((self.seed, self.epoch, self.iter * world_size() + rank()))
             torch.manual_seed(int(source.generate_state(1, np.uint64)[0]))
 
 

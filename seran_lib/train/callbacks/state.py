@@ -14,7 +14,7 @@ from seran_lib.files import replacing
 from seran_lib.train.callbacks.log import EpochLog
 from seran_lib.train.callbacks.recipe import EMA
 from seran_lib.train.checkpoint import save_state
-from seran_lib.train.distributed import share
+from seran_lib.train.distributed import rank
 from seran_lib.train.memory import Fit
 from seran_lib.train.settings import Settings
 
@@ -71,7 +71,7 @@ class KeepState(Callback):
                 f"Lower the learning rate ({self.settings.lr:g})."
             )
         errors = [row["valid_top1_error"] for row in rows]
-        if share()[0] == 0 and errors[-1] < min(errors[:-1], default=math.inf):
+        if rank() == 0 and errors[-1] < min(errors[:-1], default=math.inf):
             note = {"epoch": str(len(rows)), "valid_top1_error": str(errors[-1])}
             weights = to_safetensors(contiguous(get_model(self.learn.model)), metadata=note)
             with replacing(self.settings.folder / BEST) as stream:
@@ -82,7 +82,7 @@ class KeepState(Callback):
         """Write the whole state: `steps_done` steps of the epoch after `epochs_done` whole ones."""
         if self.ema:
             self.ema.show(False)
-        if share()[0] == 0:
+        if rank() == 0:
             state = {
                 "identity": self.identity,
                 "fit": asdict(self.fit),
