@@ -32,7 +32,7 @@ PUBLISHED = list(cost.RTX3090_IMAGES_PER_SECOND)  # their hours are estimated wi
 def nothing_measured_yet(tmp_path, monkeypatch):
     monkeypatch.setenv("SERAN_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(paths, "results", lambda: tmp_path / "results")
-    monkeypatch.setattr(cost, "BENCHMARKS", tmp_path / "results.csv")
+    monkeypatch.setattr("seran_lib.train.pace.BENCHMARKS", tmp_path / "results.csv")
 
 
 @pytest.fixture
@@ -308,7 +308,7 @@ def test_a_pace_is_plain_json(settings, monkeypatch):
 
 def test_a_run_writes_its_pace_down_and_says_how_long_it_takes(settings, monkeypatch, capsys):
     monkeypatch.setattr(Pace, "WARM_UP", 1)
-    monkeypatch.setattr(cost, "PACE_STEPS", 5)
+    monkeypatch.setattr("seran_lib.train.callbacks.log.PACE_STEPS", 5)
     small = dataclasses.replace(settings, batch=8)
     learner.train(small, open_dataset(small), torch.device("cpu"))
     said = capsys.readouterr().out
