@@ -202,7 +202,8 @@ show_table(pd.DataFrame.from_dict(two, orient="index").rename_axis("recipe"))
 # **This is not training from scratch, and not a fair match.** ImageNet has 1,000 classes, and insects are among them:
 
 # %%
-names = [ImageNetInfo().index_to_description(number).split(",")[0] for number in range(300, 327)]
+imagenet = ImageNetInfo()
+names = [imagenet.index_to_description(number).split(",")[0] for number in range(300, 327)]
 print(fill(f"{len(names)} kinds of insects: {', '.join(names)}", 100))
 
 # %% [markdown]

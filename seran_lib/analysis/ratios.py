@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 from statsmodels.formula.api import ols
-from statsmodels.stats.multitest import multipletests
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,10 @@ def holm(p: Sequence[float], family: int) -> np.ndarray:
     not depend on what has not been run yet. Raises ValueError where there are more than the family has."""
     if len(p) > family:
         raise ValueError(f"{len(p)} tests are more than the {family} of their family")
-    return multipletests([*p, *[1.0] * (family - len(p))], method="holm")[1][: len(p)] if len(p) else np.array([])
+    # In place of statsmodels' multipletests, which collects all garbage at every call: 0.3 s beside torch.
+    rising = np.argsort(p, kind="stable")
+    corrected = np.maximum.accumulate(np.asarray(p, dtype=float)[rising] * np.arange(family, family - len(p), -1))
+    return np.minimum(corrected, 1)[np.argsort(rising)]
 
 
 def ratio_of_rates(errors_a: int, n_a: int, errors_b: int, n_b: int, *, noise: float = 0.0) -> Ratio:

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from statsmodels.stats.multitest import multipletests
 
-from seran_lib.analysis import stats
+from seran_lib.analysis import ratios, stats
 
 
 def test_wilson_matches_the_formula():
@@ -137,3 +138,11 @@ def test_overdispersion_is_one_for_independent_answers_and_grows_with_what_runs_
     assert stats.overdispersion(rng.binomial(n, shared).ravel(), n.ravel(), of) > 2.5
     assert stats.overdispersion([0, 3, 5, 5], [3, 3, 5, 5], ["a", "a", "b", "b"]) == pytest.approx(6)
     assert stats.overdispersion([0, 0], [4, 4], ["a", "a"]) == 1, "no error at all says nothing"
+
+
+def test_holm_is_that_of_statsmodels():
+    rng = np.random.default_rng(0)
+    for tests, family in ((0, 3), (1, 1), (5, 5), (8, 12)):
+        p = rng.random(tests) ** 3
+        wanted = multipletests([*p, *[1.0] * (family - tests)], method="holm")[1][:tests] if tests else []
+        assert ratios.holm(p.tolist(), family) == pytest.approx(wanted)
