@@ -592,7 +592,7 @@ def test_a_closed_atlas_answers_nobody_not_even_on_an_open_connection():
 
 
 def test_it_can_be_run_by_itself():
-    command = [sys.executable, "-u", "-m", "seran_lib.demo.atlas.server"]
+    command = [sys.executable, "-u", "-m", "seran_lib", "demo"]
     shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
     assert "--images" in shown and "--seed" in shown
     with subprocess.Popen([*command, "--species", "3", "--images", "36"], stdout=subprocess.PIPE, text=True) as process:
