@@ -76,7 +76,7 @@ from seran_lib.train.dataset import open_dataset
 from seran_lib.train.ledger import Results
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.recipes import LADDER, TRANSFER
-from seran_lib.train.run import curve_path, run
+from seran_lib.train.run import run
 from seran_lib.train.settings import resolve
 from seran_lib.train.transfer import fit_frozen
 
@@ -233,7 +233,7 @@ dataset = open_dataset(frozen)
 row = run(frozen, dataset)
 
 # %%
-plot_curves(pd.read_csv(curve_path(frozen)))
+plot_curves(frozen.results.curve(frozen.run_id))
 plt.show()
 
 # %% [markdown]

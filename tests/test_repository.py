@@ -20,8 +20,7 @@ from seran_lib.book.environment import check_environment, requirements
 from seran_lib.book.notebook import CHAPTERS
 from seran_lib.book.plots import ledger as report_figures
 from seran_lib.paths import ROOT
-from seran_lib.train import ledger
-from seran_lib.train.evaluate import TOP, read_predictions
+from seran_lib.train.evaluate import TOP
 from seran_lib.train.ledger import Results
 
 CONDA_NAMES = {
@@ -100,8 +99,8 @@ def test_committed_figures_are_what_the_ledger_says(name, monkeypatch):
 
 
 def test_every_run_in_the_ledger_has_the_errors_that_its_answers_have():
-    for row in ledger.read(paths.results()).itertuples():
-        answers = read_predictions(paths.results() / "predictions" / f"{row.run_id}.csv.gz")
+    for row in Results(paths.results()).rows().itertuples():
+        answers = Results(paths.results()).predictions(row.run_id)
         wrong = answers["label"] != answers["predicted"]
         errors = {"test": len(answers), "test_top1_error": 100 * wrong.mean()}
         errors["test_macro_error"] = 100 * wrong.groupby(answers["label"]).mean().mean()
@@ -111,8 +110,8 @@ def test_every_run_in_the_ledger_has_the_errors_that_its_answers_have():
 
 
 def test_repetitions_and_looks_are_of_runs_in_the_ledger():
-    runs = set(ledger.read(paths.results())["run_id"])
-    assert set(ledger.read_repeats(paths.results())["run_id"]) <= runs
+    runs = set(Results(paths.results()).rows()["run_id"])
+    assert set(Results(paths.results()).repeats()["run_id"]) <= runs
     assert {path.stem for path in (paths.results() / "looks").iterdir()} <= runs
     assert set(Results(paths.results()).looks()["run_id"]) <= runs
 

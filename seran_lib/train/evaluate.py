@@ -1,7 +1,5 @@
 """Scores on a part of the set, and the numbers the paper reports about them."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -13,7 +11,6 @@ from torch import nn
 from seran_lib.data.loaders import PackedLoader
 from seran_lib.train.dataset import Dataset
 from seran_lib.train.device import autocast
-from seran_lib.train.ledger import Results
 
 TOP = 5
 
@@ -88,14 +85,3 @@ def prediction_table(scores: np.ndarray, dataset: Dataset, part: str, temperatur
             "label_rank": 1 + (best_first(scores) == targets[:, None]).argmax(axis=1),
         }
     )
-
-
-def read_predictions(path: Path) -> pd.DataFrame:
-    """Until every caller reads `Results.predictions`."""
-    text = dict.fromkeys(("image_id", "group", "label", "predicted"), str)
-    return pd.read_csv(path, dtype=text, keep_default_na=False)
-
-
-def save_table(path: Path, table: pd.DataFrame) -> None:
-    """Until every caller calls `Results.save`."""
-    Results(path.parents[1]).save(path.parent.name, path.name.split(".csv")[0], table)

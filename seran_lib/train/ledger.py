@@ -278,37 +278,6 @@ def _gzipped(content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-# Until every caller reads `Results`.
-COLUMNS = tuple(field.name for field in fields(Row))
-
-
-def _results(folder: Results | Path) -> Results:
-    return folder if isinstance(folder, Results) else Results(folder)
-
-
-def file_of(folder: Results | Path, kind: str, run_id: str) -> Path:
-    """As `Results.file`."""
-    return _results(folder).file(kind, run_id)
-
-
-def check_header(path: Path) -> None:
-    """Raises ValueError where the file holds other columns than this version writes."""
-    _columns(path)
-
-
-def append(folder: Results | Path, row: dict[str, object], name: str = LEDGER) -> None:
-    """As `Results.append`, of a row whose columns are checked here."""
-    try:
-        _append(_results(folder).folder / name, TABLES[name](**row))
-    except TypeError as error:
-        raise ValueError(f"row of {name}: {error}") from error
-
-
-def read(folder: Results | Path) -> pd.DataFrame:
+def read(folder: Path) -> pd.DataFrame:
     """As `Results.rows`."""
-    return _results(folder).rows()
-
-
-def read_repeats(folder: Results | Path) -> pd.DataFrame:
-    """As `Results.repeats`."""
-    return _results(folder).repeats()
+    return Results(folder).rows()

@@ -20,7 +20,7 @@ from seran_lib.analysis.studies import CURVES, STUDIES
 from seran_lib.book import readme
 from seran_lib.book.plots import ledger as report_figures
 from seran_lib.book.plots import style
-from seran_lib.train import evaluate, ledger
+from seran_lib.train import ledger
 from seran_lib.train.ledger import Repeat, Results
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.settings import command, resolve, settings_of
@@ -29,12 +29,6 @@ RATES = {
     "resnet101": 0.40, "resnet152": 0.42, "attention92": 0.28, "se_resnet101": 0.26, "senet154": 0.20, "seran": 0.21,
     "seran_d": 0.20, "seran_d_avg_pool": 0.14, "seran_d_no_se": 0.30, "seran_d_no_attention": 0.20,
 }  # fmt: skip
-
-
-def test_predictions_are_read_as_they_were_saved(tmp_path):
-    saved = pd.DataFrame({"image_id": ["0011"], "group": ["7"], "label": ["NA"], "predicted": ["None"]})
-    evaluate.save_table(tmp_path / "saved.csv.gz", saved)
-    pd.testing.assert_frame_equal(evaluate.read_predictions(tmp_path / "saved.csv.gz"), saved, check_dtype=False)
 
 
 def laptop(results):

@@ -11,7 +11,7 @@ from seran_lib.nets.blocks import Bottleneck, SEBottleneck, SqueezeExcitation
 from seran_lib.nets.description import count_parameters
 from seran_lib.nets.models import DROP_RATE
 from seran_lib.nets.network import StagedNetwork
-from seran_lib.train import ledger
+from seran_lib.train.ledger import Results
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_fifth_of_the_features_is_dropped_before_the_classifier_and_in_trainin
 
 
 def test_the_networks_of_committed_runs_have_as_many_parameters_as_recorded():
-    rows = ledger.read(paths.results())
+    rows = Results(paths.results()).rows()
     networks = rows[rows["model"].isin(list_models())][["model", "width", "classes", "parameters"]].drop_duplicates()
     assert not networks.duplicated(["model", "width", "classes"]).any()
     for name, width, classes, parameters in networks.itertuples(index=False):
