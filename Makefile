@@ -28,7 +28,7 @@ help:  ## this list
 	@echo
 	@echo "  variables: PROFILE=smoke|laptop|colab|paper  DATA=folder with manifest.csv, or ala  EPOCHS=n  SEEDS=0,1,2"
 	@echo "             MODELS=seran_d,resnet101  INIT=plain|zero  PYTHON=python3.12  VENV=.venv"
-	@echo "             STUDY=tables,wiring  (the runs of those studies of seran_lib/analysis/protocol.py)"
+	@echo "             STUDY=tables,wiring  (the runs of those studies of seran_lib/analysis/studies.py)"
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
