@@ -62,12 +62,12 @@ bench: $(READY)  ## speed as ratios, with a figure; run nothing else meanwhile (
 		$(BIN)/python benchmarks/$$script.py || exit 1; done
 	$(BIN)/python -m seran_lib table
 
-table: $(READY)  ## rebuild from the ledger: the README's tables, results/README.md, figures of chapters 09 and 10
+table: $(READY)  ## rebuild from the ledger: the README's tables, results/README.md
 	$(BIN)/python -m seran_lib table $(if $(filter-out smoke,$(PROFILE)),--profile $(PROFILE))
 
 figures: $(READY)  ## execute the chapters as committed, redraw figures/, then rebuild the tables
 	$(BIN)/python -m seran_lib pair
-	$(BIN)/python -m seran_lib table
+	$(BIN)/python -m seran_lib table --figures
 
 lab: $(READY)  ## open the book in JupyterLab
 	$(BIN)/jupyter lab notebooks

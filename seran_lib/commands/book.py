@@ -13,12 +13,12 @@ from seran_lib.train.profiles import PROFILES
 
 
 def table(options: argparse.Namespace) -> int:
-    """Write what changed, or with `--check` only say so of texts; returns 1 where a check found something stale."""
+    """Write what changed, of figures only with `--figures`; with `--check` only say so, and return 1 if there is any."""
     shown = [name for name in PROFILES if name != "smoke"]  # which leaves no results
     profile = options.profile or readme.shown_now()
     if profile not in shown:
         raise ValueError(f"--profile: {profile!r} has no results: choose one of {', '.join(shown)}")
-    written = readme.outputs(profile) | ({} if options.check else readme.drawings(profile))
+    written = readme.outputs(profile) | (readme.drawings(profile) if options.figures else {})
     stale = [path for path in written if not path.exists() or path.read_text(encoding="utf-8") != written[path]]
     for path in stale:
         name = path.relative_to(readme.ROOT).as_posix()

@@ -234,6 +234,7 @@ def _add_book(commands: Any) -> None:
         "  seran table\n  seran table --check        write nothing; 1 where a text is not up to date",
     )
     one.add_argument("--check", action="store_true", help="write nothing, fail where a text is not up to date")
+    one.add_argument("--figures", action="store_true", help="draw figures/ of chapters 09 and 10, too")
     one.take("profile", default="", help="laptop, colab or paper; the one that the README shows without it")
     one.set_defaults(in_clone=True)
 
