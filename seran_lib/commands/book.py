@@ -13,7 +13,7 @@ from seran_lib.train.profiles import PROFILES
 
 
 def table(options: argparse.Namespace) -> int:
-    """Write what changed, of figures only with `--figures`; with `--check` only say so, and return 1 if there is any."""
+    """Write what changed, of figures only with `--figures`; with `--check` only say so, and return 1 if any did."""
     shown = [name for name in PROFILES if name != "smoke"]  # which leaves no results
     profile = options.profile or readme.shown_now()
     if profile not in shown:
