@@ -13,11 +13,12 @@ from safetensors.torch import save as to_safetensors
 
 from seran_lib.data.split import fingerprint
 from seran_lib.errors import CheckpointError, DataError
-from seran_lib.files import remove_partial_files, replacing
+from seran_lib.files import file_sha256, remove_partial_files, replacing
 from seran_lib.nets.description import count_parameters
 from seran_lib.nets.specs import SPECS
 from seran_lib.train import ledger
 from seran_lib.train.callbacks.state import contiguous
+from seran_lib.train.checkpoint import NEXT, PREVIOUS, STATE
 from seran_lib.train.dataset import Dataset, open_dataset, read_split
 from seran_lib.train.device import pick_device
 from seran_lib.train.distributed import rank, say, wait_for_all, world_size
@@ -40,12 +41,26 @@ def predictions_path(settings: Settings) -> Path:
     return settings.results.file("predictions", settings.run_id)
 
 
-def finished(settings: Settings, dataset: Dataset) -> dict[str, object] | None:
-    """The ledger row of this run on these very images and split, or None where it still has to be done."""
+def finished(settings: Settings, images: str | None) -> dict[str, object] | None:
+    """The ledger row of this run, or None where it still has to be done.
+
+    `images` is the fingerprint of images and split, which the row has to share; without one the row is believed.
+    """
     rows = recorded(settings)
-    rows = rows[rows["data_fingerprint"] == dataset.fingerprint]
+    if images:
+        rows = rows[rows["data_fingerprint"] == images]
     complete = curve_path(settings).exists() and predictions_path(settings).exists()
     return rows.iloc[-1].to_dict() if len(rows) and complete else None
+
+
+def weights_kept(settings: Settings, row: dict[str, object]) -> bool:
+    """Whether the weights on this machine are those of the ledger's row, or of a repetition of that run."""
+    path = settings.folder / WEIGHTS
+    if not path.is_file():
+        return False
+    repeats = settings.results.repeats()
+    known = {row["weights_sha256"], *repeats.loc[repeats["run_id"] == settings.run_id, "weights_sha256"]}
+    return file_sha256(path) in known
 
 
 def recorded(settings: Settings) -> pd.DataFrame:
@@ -73,32 +88,38 @@ def other_images(run_id: str, settings: Settings) -> str:
     )
 
 
-def up_to_date(trainings: Iterable[Settings]) -> set[str]:
-    """Names of the runs that the ledger holds on the images which their folder has now.
+def due(trainings: Iterable[Settings]) -> list[Settings]:
+    """Those of the runs that have to be done, or done again.
 
-    Where that folder is not on this machine, or is not in order, the ledger is believed.
+    The others are in the ledger on the images that their folder has now; where that folder is not on this machine, or
+    is not in order, the ledger is believed. So it is of weights that were never here, as in a fresh clone; where the
+    run was done here, they are there and have the ledger's checksum. Raises CheckpointError where the ledger holds one
+    of them on other images, which only smoke replaces.
     """
-    now, names = {}, set()
+    now, undone = {}, []
     for settings in trainings:
-        known = recorded(settings)["data_fingerprint"]
-        if known.empty:
-            continue
         split = (settings.data, settings.min_images, settings.images_per_class, settings.seed)
-        if split not in now:
+        if split not in now and len(recorded(settings)):
+            now[split] = None
             with suppress(DataError):
                 now[split] = fingerprint(*read_split(settings))
-        if split not in now or now[split] in set(known):
-            names.add(settings.run_id)
-    return names
+        row = finished(settings, now.get(split))
+        here = settings.profile == "smoke" or settings.folder.exists()
+        if row is None or (here and not weights_kept(settings, row)):
+            known = set(recorded(settings)["data_fingerprint"])
+            if settings.profile != "smoke" and known and now[split] and now[split] not in known:
+                raise CheckpointError(other_images(settings.run_id, settings))
+            undone.append(settings)
+    return undone
 
 
 def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]:
     """Do the run, or what is left of it, and return its ledger row.
 
-    A run that the ledger holds is repeated only where its weights are not on this machine, as in a fresh clone. Its row
-    stays as it is then, and the new error is said beside the old one. Raises CheckpointError where another process is
-    at work in the same folder, and where the ledger holds runs of the same name of data and the same seed on other
-    images: they can not be compared, and are not to be replaced.
+    A run that the ledger holds is repeated only where its weights are not on this machine, as in a fresh clone, or are
+    others than were recorded. Its row stays as it is then, and the new error is said beside the old one. Raises
+    CheckpointError where another process is at work in the same folder, and, but for smoke, where the ledger holds runs
+    of the same name of data and the same seed on other images: they cannot be compared, and are not to be replaced.
     """
     first = rank() == 0
     settings.folder.mkdir(parents=True, exist_ok=True)
@@ -116,8 +137,10 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
         others = others[others["data_fingerprint"] != dataset.fingerprint]
         if settings.profile != "smoke" and len(others):
             raise CheckpointError(other_images(others["run_id"].iloc[-1], settings))
-        row = finished(settings, dataset)
-        if row and (settings.folder / WEIGHTS).exists():
+        row = finished(settings, dataset.fingerprint)
+        if first:
+            forget_other_images(settings, dataset)
+        if row and weights_kept(settings, row):
             say(f"{settings.run_id} is in the ledger since {row['utc']}: nothing to do")
             return row
         if row:
@@ -128,7 +151,16 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
         if first:
             row = compare(settings, dataset, training, row) if row else record(settings, dataset, training)
         wait_for_all()
-        return row or finished(settings, dataset)
+        return row or finished(settings, dataset.fingerprint)
+
+
+def forget_other_images(settings: Settings, dataset: Dataset) -> None:
+    """Delete weights and states of a finished run on other images, so that this one starts at its beginning."""
+    rows = recorded(settings)
+    others = rows[rows["data_fingerprint"] != dataset.fingerprint].to_dict("records")
+    if len(others) == len(rows) and any(weights_kept(settings, row) for row in others):
+        for name in (STATE, PREVIOUS, NEXT, WEIGHTS):
+            (settings.folder / name).unlink(missing_ok=True)
 
 
 def save_weights(settings: Settings, weights: bytes) -> None:

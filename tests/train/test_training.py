@@ -543,18 +543,29 @@ def test_a_run_that_went_on_elsewhere_names_both_devices():
     assert training.of_all_epochs("precision") == "fp16 + bf16"
 
 
-def test_a_run_is_up_to_date_only_on_the_images_that_its_folder_has_now(settings, tmp_path):
+def test_a_run_is_due_where_ledger_images_files_or_weights_are_not_in_order(trained, tmp_path):
+    settings, _ = trained
     own = dataclasses.replace(settings, data=str(shutil.copytree(settings.data, tmp_path / "insects")))
-    assert run.up_to_date([own]) == set(), "not in the ledger"
-    row = {name: getattr(own, name) for name in ("run_id", "width", "size", "batch", "lr")}
-    row["data_fingerprint"] = open_dataset(own).fingerprint
-    own.results.append(some_row(**row))
-    assert run.up_to_date([own]) == {own.run_id}
+
+    def due():
+        return [settings.run_id for settings in run.due([own])]
+
+    assert due() == [], "finished"
+    for path in (run.curve_path(own), run.predictions_path(own), own.results.folder / ledger.LEDGER, own.folder / run.WEIGHTS):
+        kept = path.read_bytes()
+        path.unlink()
+        assert due() == [own.run_id], f"without {path.name}"
+        path.write_bytes(kept)
+    (own.folder / run.WEIGHTS).write_bytes(kept[:-1])
+    assert due() == [own.run_id], "weights that are not the ledger's"
+    (own.folder / run.WEIGHTS).write_bytes(kept)
     manifest = tmp_path / "insects" / "manifest.csv"
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:-1]))
-    assert run.up_to_date([own]) == set(), "an image fewer"
+    assert due() == [own.run_id], "an image fewer"
+    assert run.run(own)["data_fingerprint"] == open_dataset(own).fingerprint
+    assert due() == [], "done again"
     shutil.rmtree(tmp_path / "insects")
-    assert run.up_to_date([own]) == {own.run_id}, "no images here to tell"
+    assert due() == [], "no images here to tell"
 
 
 def test_a_diverging_run_stops_and_keeps_the_last_good_state(settings):

@@ -1,0 +1,152 @@
+"""`make book` and `make trainings`: plan the steps, have Snakemake do them, and say a line for each that is done.
+
+Every batch has a new folder below `runs/batch/`: the plan, a log for each step, and an empty file NAME.done for each that
+is done. That folder is all that is looked at, so that a step may as well run on another machine of a cluster.
+
+The words (`plan.WORDS`) come from the environment, where `make` puts them as they were typed; `SNAKEMAKE` there is the
+command in place of this machine's, such as "snakemake --profile clusters/slurm", or one with `--dry-run`.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from seran_lib import paths
+from seran_lib.book import plan
+from seran_lib.book.execute import SNAKEMAKE, stop_on_signals
+from seran_lib.book.plan import Step
+from seran_lib.errors import CheckpointError, DataError
+from seran_lib.progress import progress_bar
+
+FAULT = re.compile(r"^(?:run|seran \w+): (.+)$", re.MULTILINE)  # how a notebook's command says what went wrong
+COPY = re.compile(r"^finished (.+)$", re.MULTILINE)
+
+
+def start(steps: list[Step]) -> tuple[Path, subprocess.Popen]:
+    """A new folder for these steps, and the Snakemake that is at work in it."""
+    (paths.runs() / "batch").mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=paths.runs() / "batch"))
+    content = [{name: value for name, value in vars(step).items() if name != "reads"} for step in steps]
+    (place / "plan.json").write_text(json.dumps(content), encoding="utf-8")
+    asked = shlex.split(os.environ.get("SNAKEMAKE", ""))
+    command = asked or [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "all"]
+    command += ["--snakefile", str(paths.ROOT / "Snakefile"), "--directory", str(place)]
+    command += ["--runtime-source-cache-path", str(place / ".snakemake" / "sources")]
+    shown = {"-n", "--dry-run", "--dryrun"} & set(asked)
+    with (place / "snakemake.log").open("w") as log:
+        output = {} if shown else {"stdout": log, "stderr": subprocess.STDOUT}
+        library = os.pathsep.join(filter(None, (str(paths.ROOT), os.environ.get("PYTHONPATH"))))
+        environment = os.environ | {SNAKEMAKE: str(os.getpid()), "PYTHONPATH": library}
+        return place, subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, **output)
+
+
+def follow(process: subprocess.Popen, steps: list[Step], place: Path) -> dict[str, float]:
+    """Say a line for each step as it ends, until Snakemake does. Returns when each step began, of those that failed."""
+    began: dict[str, float] = {}
+    waiting, numbers = list(steps), {"training": 0, "chapter": 0}
+    of = {kind: sum(step.kind == kind for step in steps) for kind in numbers}
+    width = max(len(step.title) for step in steps)
+    with progress_bar(total=len(steps), leave=False, bar_format="{n}/{total} |{bar:20}| {elapsed} {desc}") as bar:
+        ended = False
+        while not ended:
+            time.sleep(0.2)
+            ended = process.poll() is not None
+            for step in list(waiting):
+                log = place / f"{step.name}.log"
+                if log.exists():
+                    began.setdefault(step.name, time.monotonic())
+                if (place / f"{step.name}.done").exists():
+                    waiting.remove(step)
+                    numbers[step.kind] += 1
+                    seconds = time.monotonic() - began.pop(step.name, time.monotonic())
+                    copy = COPY.findall(log.read_text(encoding="utf-8", errors="replace"))[-1]
+                    with contextlib.suppress(OSError):  # a step that is not remembered is done again
+                        step.keep(copy)
+                    count = f"{numbers[step.kind]:2}/{of[step.kind]}"
+                    bar.clear()
+                    print(f"{step.kind:9}{count}  {step.title:{width}}{_time(seconds):>11}   {_shown(copy)}", flush=True)
+                    bar.update()
+            bar.set_description_str("  ".join(_doing(step, place) for step in waiting if step.name in began))
+    return began
+
+
+def _doing(step: Step, place: Path) -> str:
+    """A step that is running, and the last that its log says."""
+    lines = (place / f"{step.name}.log").read_text(encoding="utf-8", errors="replace").split("\n")[-9:]
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"{step.title}: {said[:40]}" if step.kind == "training" else step.title
+
+
+def _time(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def _shown(path: str | Path) -> str:
+    """A path as short as it can be given from the clone."""
+    return str(Path(path).relative_to(paths.ROOT) if Path(path).is_relative_to(paths.ROOT) else path)
+
+
+def failures(steps: list[Step], began: dict[str, float], place: Path) -> str:
+    """What to tell a user about the steps that were begun and did not end."""
+    lines = []
+    for step in steps:
+        if step.name in began:
+            log = place / f"{step.name}.log"
+            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+            said = FAULT.findall(text) or text.strip().split("\n")
+            lines.append(f"{step.title} failed: {said[-1]}\n  its log: {_shown(log)}")
+    return "\n".join(lines or [f"Snakemake failed, see {_shown(place / 'snakemake.log')}"])
+
+
+def farewell(goal: str, steps: list[Step], seconds: float) -> str:
+    """What was made, where to look, what to do next."""
+    count = {kind: sum(step.kind == kind for step in steps) for kind in ("training", "chapter")}
+    made = " and ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in count.items() if n)
+    first = steps[-1] if goal == "trainings" else next((s for s in steps if s.kind == "chapter"), steps[0])
+    copy = _shown(first.mark().read_text(encoding="utf-8"))
+    smoke = steps[0].words[steps[0].words.index("--profile") + 1] == "smoke"
+    following = {
+        ("book", True): "read the chapters with make lab; train on photographs: make book PROFILE=laptop DATA=folder",
+        ("book", False): "make table puts the new results into README.md and results/",
+        ("trainings", True): "make book runs the chapters, too",
+        ("trainings", False): "make table puts the new results into README.md and results/",
+    }
+    return f"made   {made} in {_time(seconds)}\nlook   {copy}\nnext   {following[goal, smoke]}"
+
+
+def main(goal: str) -> int:
+    """Do what is due of "book" or "trainings". Returns 0, 1 where a step failed, 2 where a word is wrong."""
+    try:
+        planned = plan.steps(goal, os.environ)
+    except (ValueError, DataError, CheckpointError, OSError) as error:
+        print(f"make {goal}: {error}", file=sys.stderr)
+        return 2
+    steps = [step for step in planned if step.due]
+    if not steps:
+        print(f"nothing to be done: all {len(planned)} steps of make {goal} are done, see {_shown(paths.runs())}")
+        return 0
+    begun = time.monotonic()
+    place, process = start(steps)
+    if {"-n", "--dry-run", "--dryrun"} & set(process.args):
+        return process.wait()
+    done = f", {len(planned) - len(steps)} are done already" if len(steps) < len(planned) else ""
+    print(f"make {goal}: {len(steps)} steps{done}; logs in {_shown(place)}", flush=True)
+    began = follow(process, steps, place)
+    if process.returncode:
+        print(f"{failures(steps, began, place)}\nGive the same command again to resume", file=sys.stderr)
+        return 1
+    print(farewell(goal, steps, time.monotonic() - begun))
+    return 0
+
+
+if __name__ == "__main__":
+    stop_on_signals()
+    sys.exit(main(sys.argv[1]))
