@@ -5,16 +5,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# The words of a batch. They are given on as they were typed, through the environment: neither make nor a shell reads them.
 PROFILE ?= smoke
-DATA ?=
-EPOCHS ?= 0
-SEEDS ?=
-STUDY ?=
-INIT ?=
-MODELS ?=
-CONFIG = profile=$(PROFILE) epochs=$(EPOCHS) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(STUDY),study=$(STUDY)) $(if $(INIT),init=$(INIT)) $(if $(DATA),data="$(DATA)") $(if $(MODELS),models=$(MODELS))
-# A killed Snakemake leaves locks that would refuse the same command; runs lock their own folders, so it needs none.
-SNAKEMAKE = $(BIN)/snakemake --quiet rules --cores all --rerun-triggers mtime --nolock --rerun-incomplete
+WORDS = PROFILE DATA EPOCHS SEEDS MODELS INIT STUDY SNAKEMAKE
+$(foreach word,$(WORDS),$(eval override $(word) := $$(value $(word))))
+export $(WORDS)
 
 # A process a core, each with one thread; a file's tests stay together. The slowest files start first.
 SLOW = $(addprefix tests/,book/test_batch.py train/test_training.py analysis/test_verdicts.py book/test_clusters.py nets/test_full_size.py)
@@ -29,6 +24,7 @@ help:  ## this list
 	@echo "  variables: PROFILE=smoke|laptop|colab|paper  DATA=folder with manifest.csv, or ala  EPOCHS=n  SEEDS=0,1,2"
 	@echo "             MODELS=seran_d,resnet101  INIT=plain|zero  PYTHON=python3.12  VENV=.venv"
 	@echo "             STUDY=tables,wiring  (the runs of those studies of seran_lib/analysis/studies.py)"
+	@echo "             SNAKEMAKE='snakemake --profile clusters/slurm'  (instead of this machine)"
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
@@ -36,11 +32,11 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[book,batch,cluster,bench,test]"
 	@touch $@
 
-book: $(READY)  ## train the profile's models, run every chapter headlessly, rebuild the tables
-	$(SNAKEMAKE) --config $(CONFIG) -- book
+book: $(READY)  ## train the profile's models and run every chapter headlessly; what is done already is not repeated
+	@$(BIN)/python -m seran_lib.book.batch book
 
 trainings: $(READY)  ## only the training runs of the profile
-	$(SNAKEMAKE) --config $(CONFIG) -- trainings
+	@$(BIN)/python -m seran_lib.book.batch trainings
 
 test: $(READY)  ## lint, unit tests, and every chapter executed by nbval
 	$(BIN)/ruff check .

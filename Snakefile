@@ -1,8 +1,8 @@
 """The batch: notebooks through papermill, one a job, with Snakemake's parallelism and executors.
 
 make book and make trainings start it (seran_lib/book/batch.py): they decide what is due, write it to plan.json in a
-new folder below runs/batch/, and start Snakemake there. So what a user typed never passes through Snakemake, and neither
-times of files nor Snakemake's own notes decide what is done again. A run that was interrupted resumes at its last
+new folder below runs/batch/, and start Snakemake there. So what a user typed never passes through Snakemake, and
+neither times of files nor Snakemake's own notes decide what is done again. A run that was interrupted resumes at its last
 checkpoint when the same command is given again; two runs on one folder refuse each other by themselves.
 
 Where there is no shared disk, there is no such folder, and Snakemake is started by hand, with words in small letters:
@@ -54,6 +54,11 @@ def notebook(wildcards):
     return command("seran_lib.book.execute", *STEPS[wildcards.step]["words"])
 
 
+def pack(wildcards):
+    """The command that makes a parcel of a run; its file comes last."""
+    return command("seran_lib.train.parcel", "pack", RESULTS, STEPS[wildcards.step]["title"]) if STORED else ""
+
+
 def before(wildcards):
     """What other steps leave when they are done."""
     return [local(DONE.format(step=name)) for name in STEPS[wildcards.step]["after"] if name in DUE]
@@ -88,7 +93,7 @@ rule train:
         runtime=lambda wildcards: STEPS[wildcards.step]["minutes"],
     params:
         notebook=notebook,
-        pack=lambda wildcards: command("seran_lib.train.parcel", "pack", RESULTS, STEPS[wildcards.step]["title"]) if STORED else "",
+        pack=pack,
     shell:
         "{params.notebook} && {params.pack} {output}" if STORED else "{params.notebook} > {log} 2>&1"
 

@@ -1,7 +1,7 @@
 """`make book` and `make trainings`: plan the steps, have Snakemake do them, and say a line for each that is done.
 
-Every batch has a new folder below `runs/batch/`: the plan, a log for each step, and an empty file NAME.done for each that
-is done. That folder is all that is looked at, so that a step may as well run on another machine of a cluster.
+Every batch has a new folder below `runs/batch/`: the plan, a log for each step, and an empty file NAME.done for each
+that is done. That folder is all that is looked at, so that a step may as well run on another machine of a cluster.
 
 The words (`plan.WORDS`) come from the environment, where `make` puts them as they were typed; `SNAKEMAKE` there is the
 command in place of this machine's, such as "snakemake --profile clusters/slurm", or one with `--dry-run`.
@@ -50,37 +50,43 @@ def start(steps: list[Step]) -> tuple[Path, subprocess.Popen]:
 def follow(process: subprocess.Popen, steps: list[Step], place: Path) -> dict[str, float]:
     """Say a line for each step as it ends, until Snakemake does. Returns when each step began, of those that failed."""
     began: dict[str, float] = {}
-    waiting, numbers = list(steps), {"training": 0, "chapter": 0}
-    of = {kind: sum(step.kind == kind for step in steps) for kind in numbers}
-    width = max(len(step.title) for step in steps)
+    ended: list[Step] = []
     with progress_bar(total=len(steps), leave=False, bar_format="{n}/{total} |{bar:20}| {elapsed} {desc}") as bar:
-        ended = False
-        while not ended:
+        over = False
+        while not over:
             time.sleep(0.2)
-            ended = process.poll() is not None
-            for step in list(waiting):
+            over = process.poll() is not None
+            for step in steps:
                 log = place / f"{step.name}.log"
-                if log.exists():
-                    began.setdefault(step.name, time.monotonic())
+                if step in ended or not log.exists():
+                    continue
+                began.setdefault(step.name, time.monotonic())
                 if (place / f"{step.name}.done").exists():
-                    waiting.remove(step)
-                    numbers[step.kind] += 1
-                    seconds = time.monotonic() - began.pop(step.name, time.monotonic())
-                    copy = COPY.findall(log.read_text(encoding="utf-8", errors="replace"))[-1]
-                    with contextlib.suppress(OSError):  # a step that is not remembered is done again
-                        step.keep(copy)
-                    count = f"{numbers[step.kind]:2}/{of[step.kind]}"
+                    ended.append(step)
                     bar.clear()
-                    print(f"{step.kind:9}{count}  {step.title:{width}}{_time(seconds):>11}   {_shown(copy)}", flush=True)
+                    print(_line(step, steps, ended, time.monotonic() - began.pop(step.name), _text(log)), flush=True)
                     bar.update()
-            bar.set_description_str("  ".join(_doing(step, place) for step in waiting if step.name in began))
+            bar.set_description_str("  ".join(_doing(step, place) for step in steps if step.name in began))
     return began
+
+
+def _line(step: Step, steps: list[Step], ended: list[Step], seconds: float, log: str) -> str:
+    """What a step was, which of how many, its time, and where its copy lies, which is remembered."""
+    copy = COPY.findall(log)[-1]
+    with contextlib.suppress(OSError):  # a chapter that is not remembered is done again
+        step.keep(copy)
+    number, of = (sum(one.kind == step.kind for one in several) for several in (ended, steps))
+    width = max(len(one.title) for one in steps)
+    return f"{step.kind:9}{number:2}/{of}  {step.title:{width}}{_time(seconds):>11}   {_shown(copy)}"
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
 
 def _doing(step: Step, place: Path) -> str:
     """A step that is running, and the last that its log says."""
-    lines = (place / f"{step.name}.log").read_text(encoding="utf-8", errors="replace").split("\n")[-9:]
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    said = _text(place / f"{step.name}.log").strip().rpartition("\n")[2]
     return f"{step.title}: {said[:40]}" if step.kind == "training" else step.title
 
 
@@ -100,7 +106,7 @@ def failures(steps: list[Step], began: dict[str, float], place: Path) -> str:
     for step in steps:
         if step.name in began:
             log = place / f"{step.name}.log"
-            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+            text = _text(log)
             said = FAULT.findall(text) or text.strip().split("\n")
             lines.append(f"{step.title} failed: {said[-1]}\n  its log: {_shown(log)}")
     return "\n".join(lines or [f"Snakemake failed, see {_shown(place / 'snakemake.log')}"])

@@ -161,7 +161,9 @@ def options(settings: Settings, data: str) -> list[str]:
 
 def training(settings: Settings, data: str, *, due: bool = True) -> Step:
     """The step that does this run."""
-    further = choices(settings).items() - {(name, getattr(settings, name)) for name in ("profile", "seed", "epochs", "data")}
+    further = choices(settings).items() - {
+        (name, getattr(settings, name)) for name in ("profile", "seed", "epochs", "data")
+    }
     words = [TRAINING, *options(settings, data)]
     words += [word for name, value in sorted(further) for word in ("-p", f"{name}={value}")]
     step = Step(quote(settings.run_id, safe=""), settings.run_id, words, [settings], kind="training", due=due)
