@@ -33,10 +33,10 @@ $(READY): pyproject.toml
 	@touch $@
 
 book: $(READY)  ## train the profile's models and run every chapter headlessly; what is done already is not repeated
-	@$(BIN)/python -m seran_lib.book.batch book
+	@$(BIN)/python -m seran_lib batch book
 
 trainings: $(READY)  ## only the training runs of the profile
-	@$(BIN)/python -m seran_lib.book.batch trainings
+	@$(BIN)/python -m seran_lib batch trainings
 
 test: $(READY)  ## lint, unit tests, and every chapter executed by nbval
 	$(BIN)/ruff check .

@@ -51,12 +51,12 @@ def command(*words):
 
 def notebook(wildcards):
     """The command that executes a step's notebook."""
-    return command("seran_lib.book.execute", *STEPS[wildcards.step]["words"])
+    return command("seran_lib", "notebook", *STEPS[wildcards.step]["words"])
 
 
 def pack(wildcards):
     """The command that makes a parcel of a run; its file comes last."""
-    return command("seran_lib.train.parcel", "pack", RESULTS, STEPS[wildcards.step]["title"]) if STORED else ""
+    return command("seran_lib", "parcel", "pack", RESULTS, STEPS[wildcards.step]["title"]) if STORED else ""
 
 
 def before(wildcards):
@@ -108,7 +108,7 @@ if STORED:
         wildcard_constraints:
             step=names("training"),
         params:
-            unpack=command("seran_lib.train.parcel", "unpack", RESULTS),
+            unpack=command("seran_lib", "parcel", "unpack", RESULTS),
         shell:
             "{params.unpack} {input}"
 

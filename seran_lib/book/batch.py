@@ -16,34 +16,33 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from seran_lib import paths
 from seran_lib.book import plan
-from seran_lib.book.execute import SNAKEMAKE, stop_on_signals
 from seran_lib.book.plan import Step
-from seran_lib.errors import CheckpointError, DataError
+from seran_lib.book.stopping import KEEPER
 from seran_lib.progress import progress_bar
 
 FAULT = re.compile(r"^(?:run|seran \w+): (.+)$", re.MULTILINE)  # how a notebook's command says what went wrong
+DRY = {"-n", "--dry-run", "--dryrun"}  # Snakemake's words for saying only what it would do
 COPY = re.compile(r"^finished (.+)$", re.MULTILINE)
 
 
-def start(steps: list[Step]) -> tuple[Path, subprocess.Popen]:
+def start(steps: list[Step], asked: str) -> tuple[Path, subprocess.Popen]:
     """A new folder for these steps, and the Snakemake that is at work in it."""
     (paths.runs() / "batch").mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=paths.runs() / "batch"))
     content = [{name: value for name, value in vars(step).items() if name != "reads"} for step in steps]
     (place / "plan.json").write_text(json.dumps(content), encoding="utf-8")
-    asked = shlex.split(os.environ.get("SNAKEMAKE", ""))
-    command = asked or [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "all"]
+    command = shlex.split(asked) or [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "all"]
     command += ["--snakefile", str(paths.ROOT / "Snakefile"), "--directory", str(place)]
     command += ["--runtime-source-cache-path", str(place / ".snakemake" / "sources")]
-    shown = {"-n", "--dry-run", "--dryrun"} & set(asked)
     with (place / "snakemake.log").open("w") as log:
-        output = {} if shown else {"stdout": log, "stderr": subprocess.STDOUT}
+        output = {} if DRY & set(command) else {"stdout": log, "stderr": subprocess.STDOUT}
         library = os.pathsep.join(filter(None, (str(paths.ROOT), os.environ.get("PYTHONPATH"))))
-        environment = os.environ | {SNAKEMAKE: str(os.getpid()), "PYTHONPATH": library}
+        environment = os.environ | {KEEPER: str(os.getpid()), "PYTHONPATH": library}
         return place, subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, **output)
 
 
@@ -128,31 +127,25 @@ def farewell(goal: str, steps: list[Step], seconds: float) -> str:
     return f"made   {made} in {_time(seconds)}\nlook   {copy}\nnext   {following[goal, smoke]}"
 
 
-def main(goal: str) -> int:
-    """Do what is due of "book" or "trainings". Returns 0, 1 where a step failed, 2 where a word is wrong."""
-    try:
-        planned = plan.steps(goal, os.environ)
-    except (ValueError, DataError, CheckpointError, OSError) as error:
-        print(f"make {goal}: {error}", file=sys.stderr)
-        return 2
+def do(goal: str, words: Mapping[str, str]) -> int:
+    """Do what is due of "book" or "trainings". Returns 0, or 1 where a step failed.
+
+    Raises ValueError where a word is wrong, and CheckpointError where the ledger has such a run on other images.
+    """
+    planned = plan.steps(goal, words)
     steps = [step for step in planned if step.due]
     if not steps:
         print(f"nothing to be done: all {len(planned)} steps of make {goal} are done, see {_shown(paths.runs())}")
         return 0
     begun = time.monotonic()
-    place, process = start(steps)
-    if {"-n", "--dry-run", "--dryrun"} & set(process.args):
+    place, process = start(steps, words.get("SNAKEMAKE", ""))
+    if DRY & set(process.args):
         return process.wait()
     done = f", {len(planned) - len(steps)} are done already" if len(steps) < len(planned) else ""
-    print(f"make {goal}: {len(steps)} steps{done}; logs in {_shown(place)}", flush=True)
+    print(f"make {goal}: {len(steps)} step{"s" * (len(steps) > 1)}{done}; logs in {_shown(place)}", flush=True)
     began = follow(process, steps, place)
     if process.returncode:
         print(f"{failures(steps, began, place)}\nGive the same command again to resume", file=sys.stderr)
         return 1
     print(farewell(goal, steps, time.monotonic() - begun))
     return 0
-
-
-if __name__ == "__main__":
-    stop_on_signals()
-    sys.exit(main(sys.argv[1]))

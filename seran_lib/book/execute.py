@@ -3,24 +3,18 @@
 papermill warns about an unknown parameter and goes on with the defaults, takes any type, and can report a notebook
 whose kernel died as completed. So names and types are checked here before anything starts, and afterwards the last
 cell must have said that the notebook was finished. A run that was interrupted goes on when the same command is given
-again: the notebook starts at its top, and training at its last checkpoint. Interrupting is killing, therefore: no
-state is saved on the way out, so that Ctrl-C, SIGTERM, SIGKILL and a power cut all take the same way back.
+again: the notebook starts at its top, and training at its last checkpoint.
 """
 
-import contextlib
 import importlib.metadata
-import os
-import signal
+import platform
+import shutil
+import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 import nbformat
 import papermill
-import psutil
 from filelock import FileLock, Timeout
 from papermill.exceptions import PapermillExecutionError
 
@@ -28,10 +22,8 @@ from seran_lib import paths
 from seran_lib.files import NO_ROOM, write_json
 from seran_lib.paths import NO_CLONE, NOTEBOOKS, in_clone
 from seran_lib.train import ledger
-from seran_lib.train.device import device_name, pick_device
 
 GRACE = 10.0  # seconds in which a run that was killed a moment ago lets go of its folder
-SNAKEMAKE = "SERAN_SNAKEMAKE"  # in the environment: the process number of the Snakemake that runs this, see Snakefile
 
 
 class RunError(RuntimeError):
@@ -141,6 +133,15 @@ def last_output(path: Path) -> str:
     return "".join(output.get("text", "") for output in cells[-1].outputs) if cells else ""
 
 
+def hardware() -> str:
+    """The GPUs of this machine or else its processor, without torch, which takes seconds to import."""
+    if shutil.which("nvidia-smi"):
+        asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        if names := subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip():
+            return names.replace("\n", ", ")
+    return platform.processor() or platform.machine()
+
+
 def record_environment(folder: Path, parameters: dict[str, object]) -> None:
     """Keep beside the executed notebook what it ran with: parameters, commit, device and every installed version."""
     commit, dirty = ledger.git_state()
@@ -150,53 +151,7 @@ def record_environment(folder: Path, parameters: dict[str, object]) -> None:
         "parameters": parameters,
         "git_commit": commit,
         "dirty": dirty,
-        "device": device_name(pick_device()),
+        "device": hardware(),
         "installed": installed,
     }
     write_json(folder / "environment.json", content)
-
-
-def stop(reason: str, code: int) -> None:
-    """End kernel and process at once, with one line on stderr that says why. Does not return."""
-    family = psutil.Process().children(recursive=True)
-    for child in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
-    psutil.wait_procs(family, timeout=GRACE / 2)  # a kernel that is still there would still hold its run's folder
-    os.write(sys.stderr.fileno(), f"seran notebook: {reason}. Give the same command again to resume\n".encode())
-    os._exit(code)
-
-
-@contextlib.contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Meanwhile Ctrl-C and SIGTERM end the kernel too, with the exit codes of a shell, 130 and 143."""
-
-    def told(number: int, frame: FrameType | None) -> None:
-        stop(f"stopped by {signal.Signals(number).name}", 128 + number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # nohup and a shell's background jobs ignore Ctrl-C
-            signal.signal(number, told)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def stop_without(snakemake: int) -> None:
-    """From now on stop within about a second of losing the ancestor process of this number.
-
-    A killed Snakemake leaves its jobs running, and with them the locks of their folders: the same command, given
-    again, would be refused. A run that has no such ancestor from the start has lost it while Python was starting.
-    """
-
-    def watch() -> None:
-        while True:
-            with contextlib.suppress(psutil.NoSuchProcess):  # an ancestor ends while the line of them is walked up
-                if snakemake not in [ancestor.pid for ancestor in psutil.Process().parents()]:
-                    stop("the Snakemake that started this run is gone", 1)
-            time.sleep(1)
-
-    threading.Thread(target=watch, name="watch Snakemake", daemon=True).start()

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from seran_lib.book import execute
+from seran_lib.book import execute, stopping
 from seran_lib.errors import CheckpointError
 from seran_lib.paths import ALA
 from seran_lib.train.settings import CHOICES, resolve
@@ -36,9 +36,9 @@ def prepare(options: argparse.Namespace) -> list[tuple[Path, dict[str, object]]]
 def notebook(options: argparse.Namespace) -> int:
     """Run all notebooks named; one that fails does not stop the others."""
     failed = 0
-    with execute.stopped_by_signals():
-        if os.environ.get(execute.SNAKEMAKE):
-            execute.stop_without(int(os.environ[execute.SNAKEMAKE]))
+    with stopping.stopped_by_signals():
+        if os.environ.get(stopping.KEEPER):
+            stopping.stop_without(int(os.environ[stopping.KEEPER]))
         prepared = prepare(options)
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
         for path, parameters in prepared:

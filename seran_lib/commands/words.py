@@ -76,6 +76,7 @@ def parser() -> Parser:
     _add_look(commands)
     _add_book(commands)
     _add_parcel(commands)
+    _add_batch(commands)
     return door
 
 
@@ -273,6 +274,13 @@ def _add_parcel(commands: Any) -> None:
         if name == "pack":
             one.add_argument("run_id")
         one.add_argument("file", type=Path)
+
+
+def _add_batch(commands: Any) -> None:
+    """Not listed: it is what `make book` and `make trainings` call, with their words in the environment."""
+    one = commands.add_parser("batch", description="What is due of the book or of its trainings.")
+    one.add_argument("goal", choices=("book", "trainings"))
+    one.set_defaults(handler="batch:batch", in_clone=True)
 
 
 def _day(text: str) -> datetime.date:
