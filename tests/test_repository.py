@@ -148,17 +148,6 @@ def asked_of_make(*words):
     return shlex.split(done.stdout.splitlines()[-1])
 
 
-def test_make_hands_its_variables_to_snakemake():
-    plain = asked_of_make("trainings")
-    assert plain[plain.index("--config") + 1 :] == ["profile=smoke", "epochs=0", "--", "trainings"]
-    given = {"PROFILE": "laptop", "EPOCHS": "2", "SEEDS": "0,1", "STUDY": "tables,wiring", "INIT": "zero"}
-    given |= {"DATA": "my photographs/2019", "MODELS": "seran,seran_d"}
-    words = asked_of_make("book", *(f"{name}={value}" for name, value in given.items()))
-    config = words[words.index("--config") + 1 : words.index("--")]
-    assert sorted(config) == sorted(f"{name.lower()}={value}" for name, value in given.items())
-    assert words[-1] == "book"
-
-
 def test_make_table_shows_the_profile_that_was_asked_for():
     assert asked_of_make("table", "PROFILE=paper")[-2:] == ["--profile", "paper"]
     assert asked_of_make("table")[-1] == "table"

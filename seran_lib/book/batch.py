@@ -142,7 +142,7 @@ def do(goal: str, words: Mapping[str, str]) -> int:
     if DRY & set(process.args):
         return process.wait()
     done = f", {len(planned) - len(steps)} are done already" if len(steps) < len(planned) else ""
-    print(f"make {goal}: {len(steps)} step{"s" * (len(steps) > 1)}{done}; logs in {_shown(place)}", flush=True)
+    print(f"make {goal}: {len(steps)} step{'s' * (len(steps) > 1)}{done}; logs in {_shown(place)}", flush=True)
     began = follow(process, steps, place)
     if process.returncode:
         print(f"{failures(steps, began, place)}\nGive the same command again to resume", file=sys.stderr)

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from seran_lib import paths, sources
-from seran_lib.analysis.protocol import STUDIES
+from seran_lib.analysis.studies import STUDIES
 from seran_lib.files import replacing
 from seran_lib.nets.specs import INITS, SPECS
 from seran_lib.paths import ALA, NOTEBOOKS

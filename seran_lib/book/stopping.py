@@ -16,23 +16,23 @@ KEEPER = "SERAN_SNAKEMAKE"  # in the environment: the process number of the batc
 KILLED = 5.0  # seconds in which killed processes are gone
 
 
-def stop(reason: str, code: int) -> None:
-    """End kernel and process at once, with one line on stderr that says why. Does not return."""
+def stop(who: str, reason: str, code: int) -> None:
+    """End this process and all below it at once, with one line on stderr that says why. Does not return."""
     family = psutil.Process().children(recursive=True)
     for child in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
     psutil.wait_procs(family, timeout=KILLED)  # a kernel that is still there would still hold its run's folder
-    os.write(sys.stderr.fileno(), f"seran: {reason}. Give the same command again to resume\n".encode())
+    os.write(sys.stderr.fileno(), f"{who}: {reason}. Give the same command again to resume\n".encode())
     os._exit(code)
 
 
 @contextlib.contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Meanwhile Ctrl-C and SIGTERM end the kernel too, with the exit codes of a shell, 130 and 143."""
+def stopped_by_signals(who: str) -> Iterator[None]:
+    """Meanwhile Ctrl-C and SIGTERM end all processes below, with the exit codes of a shell, 130 and 143."""
 
     def told(number: int, frame: FrameType | None) -> None:
-        stop(f"stopped by {signal.Signals(number).name}", 128 + number)
+        stop(who, f"stopped by {signal.Signals(number).name}", 128 + number)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number, handler in before.items():
@@ -56,7 +56,7 @@ def stop_without(keeper: int) -> None:
         while True:
             with contextlib.suppress(psutil.NoSuchProcess):  # an ancestor ends while the line of them is walked up
                 if keeper not in [ancestor.pid for ancestor in psutil.Process().parents()]:
-                    stop("the batch that started this run is gone", 1)
+                    stop("seran notebook", "the batch that started this run is gone", 1)
             time.sleep(1)
 
     threading.Thread(target=watch, name="watch the batch", daemon=True).start()

@@ -9,5 +9,5 @@ from seran_lib.book import stopping
 
 def batch(options: argparse.Namespace) -> int:
     """Do what is due of the book or of its trainings."""
-    with stopping.stopped_by_signals():
+    with stopping.stopped_by_signals("seran batch"):
         return front.do(options.goal, os.environ)

@@ -36,7 +36,7 @@ def prepare(options: argparse.Namespace) -> list[tuple[Path, dict[str, object]]]
 def notebook(options: argparse.Namespace) -> int:
     """Run all notebooks named; one that fails does not stop the others."""
     failed = 0
-    with stopping.stopped_by_signals():
+    with stopping.stopped_by_signals("seran notebook"):
         if os.environ.get(stopping.KEEPER):
             stopping.stop_without(int(os.environ[stopping.KEEPER]))
         prepared = prepare(options)
