@@ -29,7 +29,7 @@ if STORED:
             raise ValueError(f"{name}={value} is not a text for Snakemake: choose a name that is")
     PLANNED = plan.steps("trainings", {name.upper(): str(value) for name, value in config.items()})
     STEPS = {step.name: vars(step) for step in PLANNED}
-    RESULTS = str(PLANNED[0].reads[0].results)
+    RESULTS = str(PLANNED[0].reads[0].results.folder)
     DONE = str(paths.runs() / "batch" / "home" / "{step}.done")
 elif Path("plan.json").exists():
     STEPS = {step["name"]: step for step in json.loads(Path("plan.json").read_text(encoding="utf-8"))}

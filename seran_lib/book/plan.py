@@ -15,11 +15,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from seran_lib import paths, sources
+from seran_lib.analysis.select import Evidence
 from seran_lib.analysis.studies import STUDIES
 from seran_lib.files import replacing
 from seran_lib.nets.specs import INITS, SPECS
 from seran_lib.paths import ALA, NOTEBOOKS
 from seran_lib.train.cost import count_images, full_size, gpu_hours
+from seran_lib.train.ledger import Results
 from seran_lib.train.profiles import PROFILES
 from seran_lib.train.run import due, recorded
 from seran_lib.train.settings import Settings, choices, resolve
@@ -113,7 +115,10 @@ def read_words(given: Mapping[str, str]) -> list[Settings]:
             for seed in seeds or [0]
             for model in models or PROFILES[profile].grid
         ]
-    runs = [settings for study in studies for settings in STUDIES[study].runs(profile, data)]
+    rates = Evidence(Results(paths.results()), profile).rates  # of studies that rest on chosen ones
+    for study in studies:
+        STUDIES[study].check(Path(data).resolve().name)
+    runs = [settings for study in studies for settings in STUDIES[study].runs(profile, data, rates)]
     for name, wanted in (("MODELS", models), ("SEEDS", seeds)):
         there = list(dict.fromkeys(getattr(settings, name.lower()[:-1]) for settings in runs))
         if unknown := [str(value) for value in wanted if value not in there]:

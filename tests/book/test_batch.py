@@ -27,7 +27,7 @@ from seran_lib.commands.notebook import prepare
 from seran_lib.commands.words import parser
 from seran_lib.errors import CheckpointError
 from seran_lib.paths import NOTEBOOKS, ROOT
-from seran_lib.train import ledger
+from seran_lib.train.ledger import LEDGER, Results
 from seran_lib.train.settings import resolve
 
 SECONDS = 240
@@ -75,7 +75,7 @@ def finish(process):
 
 def row(runs):
     """The ledger row of the only run, without what may differ between two runs of the same thing."""
-    rows = ledger.read(runs / "smoke")
+    rows = Results(runs / "smoke").rows()
     assert len(rows) == 1
     return rows.drop(columns=["utc", "git_commit", "dirty", "seconds", "images_per_second"])
 
@@ -219,19 +219,19 @@ def test_make_does_what_is_due_and_writes_below_runs_alone(clone, atlas):
     said = finish(make("trainings", "../my runs", **words))
     assert re.search(r"^training  1/1  .* s   .*08_train_one.ipynb$", said, re.MULTILINE) and len(said.split("\n")) < 8
     assert "nothing to be done" in finish(make("trainings", "../my runs", **words))
-    (first,) = ledger.read(runs / "smoke").to_dict("records")
+    (first,) = Results(runs / "smoke").rows().to_dict("records")
     assert first["data"] == name
 
-    lines = (runs / "smoke" / ledger.LEDGER).read_text().splitlines(keepends=True)
-    (runs / "smoke" / ledger.LEDGER).write_text(lines[0])  # the row is deleted
+    lines = (runs / "smoke" / LEDGER).read_text().splitlines(keepends=True)
+    (runs / "smoke" / LEDGER).write_text(lines[0])  # the row is deleted
     finish(make("trainings", "../my runs", **words))
-    (again,) = ledger.read(runs / "smoke").to_dict("records")
+    (again,) = Results(runs / "smoke").rows().to_dict("records")
     assert again["weights_sha256"] == first["weights_sha256"] and "1 epochs" not in logs(runs)
 
     manifest = (data / "manifest.csv").read_text().splitlines(keepends=True)
     (data / "manifest.csv").write_text("".join(manifest[:-1]))
     finish(make("trainings", "../my runs", **words))
-    assert ledger.read(runs / "smoke")["data_fingerprint"].tolist() != [first["data_fingerprint"]]
+    assert Results(runs / "smoke").rows()["data_fingerprint"].tolist() != [first["data_fingerprint"]]
     assert contents(clone) == before, "nothing is written in the clone"
     assert sorted(path.name for path in clone.parent.iterdir()) == sorted(["my runs", name, "seran"])
 

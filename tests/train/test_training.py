@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
-from rows import some_row
 from safetensors import safe_open
 from torch import nn
 
@@ -551,14 +550,15 @@ def test_a_run_is_due_where_ledger_images_files_or_weights_are_not_in_order(trai
         return [settings.run_id for settings in run.due([own])]
 
     assert due() == [], "finished"
-    for path in (run.curve_path(own), run.predictions_path(own), own.results.folder / ledger.LEDGER, own.folder / run.WEIGHTS):
+    row, weights = own.results.folder / ledger.LEDGER, own.folder / run.WEIGHTS
+    for path in (run.curve_path(own), run.predictions_path(own), row, weights):
         kept = path.read_bytes()
         path.unlink()
         assert due() == [own.run_id], f"without {path.name}"
         path.write_bytes(kept)
-    (own.folder / run.WEIGHTS).write_bytes(kept[:-1])
+    weights.write_bytes(kept[:-1])
     assert due() == [own.run_id], "weights that are not the ledger's"
-    (own.folder / run.WEIGHTS).write_bytes(kept)
+    weights.write_bytes(kept)
     manifest = tmp_path / "insects" / "manifest.csv"
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:-1]))
     assert due() == [own.run_id], "an image fewer"
