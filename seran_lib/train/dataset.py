@@ -45,7 +45,7 @@ class Dataset:
     ) -> DataLoaders:
         """Train, validation and test loaders by the settings' recipe, batch and seed; see `Batches` for the rest.
 
-        Training begins at the recipe's first size; `recipe_callbacks.GrowingSize` goes on to the others.
+        Training begins at the recipe's first size; `GrowingSize` goes on to the others.
         """
         recipe = RECIPES[settings.recipe]
         how = Batches(

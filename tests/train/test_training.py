@@ -659,7 +659,7 @@ def test_a_forward_pass_that_fails_does_not_leave_half_precision_on(settings, mo
         return model
 
     build = train.build_model
-    monkeypatch.setattr(evaluate, "precision", lambda device: "bf16")  # whatever this machine is good at
+    monkeypatch.setattr("seran_lib.train.device.precision", lambda device: "bf16")  # whatever this machine is good at
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="out of luck"):
         patch.setattr(train, "build_model", spoilt)
         train.train(settings, data, CPU)
