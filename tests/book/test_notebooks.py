@@ -8,12 +8,16 @@ import ast
 import copy
 import importlib.util
 import re
+import shutil
 
 import jupytext
 import nbformat
 import papermill
 import pytest
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
 
+from seran_lib.book import render
 from seran_lib.paths import ROOT
 
 FOLDER = ROOT / "notebooks"
@@ -111,6 +115,15 @@ class TestStored:
 
     def test_size(self, script):
         assert script.with_suffix(".ipynb").stat().st_size <= MAX_BYTES
+
+    def test_a_save_in_jupyterlab_leaves_the_script_alone(self, script, tmp_path):
+        manager = build_sync_jupytext_contents_manager_class(LargeFileManager)(root_dir=str(tmp_path))
+        shutil.copy(ROOT / "jupytext.toml", tmp_path)
+        shutil.copy(script, tmp_path)
+        notebook = f"{script.stem}.ipynb"
+        nbformat.write(render.read_script(script), tmp_path / notebook)
+        manager.save(manager.get(notebook), notebook)
+        assert (tmp_path / script.name).read_text(encoding="utf-8") == script.read_text(encoding="utf-8")
 
     def test_imports_of_every_chapter_exist(self, script):
         for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
