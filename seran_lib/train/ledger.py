@@ -27,9 +27,9 @@ from seran_lib.files import replacing
 from seran_lib.paths import ROOT
 
 LEDGER, REPEATS = "ledger.csv", "repeats.csv"
-# by kind: what a run measured of every epoch, of every test image, of the places it looks at, and what it answered to
-# every image of none of its classes
-FILES = {"curves": ".csv", "predictions": ".csv.gz", "looks": ".csv", "unknowns": ".csv.gz"}
+# by kind: what a run measured of every epoch, of every test image, its scores (`train.scores`), what it looks at, and
+# what it answered to every image of none of its classes
+FILES = {"curves": ".csv", "predictions": ".csv.gz", "scores": ".npz", "looks": ".csv", "unknowns": ".csv.gz"}
 # of "looks": which run, and what was measured (`explain.measure`)
 RUN_COLUMNS = ("run_id", "data_name", "model", "seed", "epochs")
 LOOK_COLUMNS = ("kind", "subject", "variant", "measure", "value", "low", "high", "images")

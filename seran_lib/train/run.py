@@ -25,6 +25,7 @@ from seran_lib.train.distributed import rank, say, wait_for_all, world_size
 from seran_lib.train.evaluate import fit_temperature, measure, predict, prediction_table
 from seran_lib.train.learner import Training, train
 from seran_lib.train.recipes import RECIPES
+from seran_lib.train.scores import Scores, save_scores
 from seran_lib.train.settings import IDENTITY, Settings
 from seran_lib.train.transfer import fit_frozen
 
@@ -208,20 +209,22 @@ def origin(training: Training, weights: bytes) -> dict[str, object]:
 
 
 def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str, object]:
-    """Measure a finished training, save weights, curve and predictions, and append the ledger row.
+    """Measure a finished training, save weights, curve, scores and predictions, and append the ledger row.
 
     What was measured of other weights, those of a row that this one replaces, is removed.
     """
     loaders = dataset.loaders(settings, next(training.model.parameters()).device)
-    results, measured = settings.results, {}
+    results, measured, kept = settings.results, {}, {}
     for part, loader in (("valid", loaders[1]), ("test", loaders[2])):
         scores = predict(training.model, loader, mirrored=RECIPES[settings.recipe].flip)
         targets = dataset.targets[dataset.parts == part]
+        kept[part] = Scores(scores, targets)
         measured |= {f"{part}_{name}": value for name, value in measure(scores, targets).items()}
         if part == "valid":
             temperature = fit_temperature(scores, targets)
         else:
             results.save("predictions", settings.run_id, prediction_table(scores, dataset, part, temperature))
+    save_scores(results, settings.run_id, dataset.classes, kept)
     weights = to_safetensors(contiguous(training.model))
     save_weights(settings, weights)
     results.save("curves", settings.run_id, training.log)

@@ -13,6 +13,7 @@ import sys
 import textwrap
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import yaml
 from simulated import add_runs
@@ -21,6 +22,7 @@ from seran_lib import cli
 from seran_lib.paths import ROOT
 from seran_lib.train import parcel
 from seran_lib.train.ledger import Results
+from seran_lib.train.scores import Scores, save_scores
 
 PLUGINS = {
     "slurm": ["snakemake_executor_plugin_slurm"],
@@ -187,15 +189,21 @@ def test_the_profiles_try_again_and_need_no_lock_of_snakemake():
         assert profile.get("nolock") or cluster == "slurm", "there each batch has a folder of its own"
 
 
-def test_a_parcel_brings_a_run_home_once(tmp_path):
+@pytest.mark.parametrize("scores", [True, False], ids=["scores", "from before scores were kept"])
+def test_a_parcel_brings_a_run_home_once(scores, tmp_path):
     there, home, file = tmp_path / "there", tmp_path / "home", tmp_path / "run.zip"
     add_runs(Results(there), {"seran_d": 0.2}, n=20)
     run_id = Results(there).rows()["run_id"][1]
+    if scores:
+        some = Scores(np.zeros((2, 2), dtype=np.float32), np.arange(2))
+        save_scores(Results(there), run_id, ["ant", "bee"], {"valid": some, "test": some})
     cli.main(["parcel", "pack", str(there), run_id, str(file)])
     for _ in range(2):
         cli.main(["parcel", "unpack", str(home), str(file)])
     assert Results(home).written() == [Results(there).written()[1]]
-    for path in parcel.places(Results(there), run_id).values():
+    packed = [path for path in parcel.places(Results(there), run_id).values() if path.exists()]
+    assert len(packed) == 2 + scores
+    for path in packed:
         assert (home / path.relative_to(there)).read_bytes() == path.read_bytes()
     with pytest.raises(ValueError, match="holds no run other: it has not finished"):
         parcel.pack(there, "other", file)
