@@ -276,8 +276,3 @@ def _gzipped(content: bytes) -> bytes:
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as stream:
         stream.write(content)
     return buffer.getvalue()
-
-
-def read(folder: Path) -> pd.DataFrame:
-    """As `Results.rows`."""
-    return Results(folder).rows()

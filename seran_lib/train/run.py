@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
-from pathlib import Path
 
 import pandas as pd
 import torch
@@ -32,16 +31,6 @@ from seran_lib.train.transfer import fit_frozen
 WEIGHTS = "weights.safetensors"
 
 
-def curve_path(settings: Settings) -> Path:
-    """Where the run's losses and errors per epoch are kept."""
-    return settings.results.file("curves", settings.run_id)
-
-
-def predictions_path(settings: Settings) -> Path:
-    """Where the run's predictions of the test images are kept."""
-    return settings.results.file("predictions", settings.run_id)
-
-
 def finished(settings: Settings, images: str | None) -> dict[str, object] | None:
     """The ledger row of this run, or None where it still has to be done.
 
@@ -50,7 +39,7 @@ def finished(settings: Settings, images: str | None) -> dict[str, object] | None
     rows = recorded(settings)
     if images:
         rows = rows[rows["data_fingerprint"] == images]
-    complete = curve_path(settings).exists() and predictions_path(settings).exists()
+    complete = all(settings.results.file(kind, settings.run_id).exists() for kind in ("curves", "predictions"))
     return rows.iloc[-1].to_dict() if len(rows) and complete else None
 
 

@@ -1,12 +1,11 @@
 """What a finished run left on this machine: its weights, and the network that they make."""
 
-import hashlib
-
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from seran_lib.errors import DataError
+from seran_lib.files import file_sha256
 from seran_lib.train.dataset import Dataset
 from seran_lib.train.learner import build_model
 from seran_lib.train.run import WEIGHTS
@@ -18,7 +17,7 @@ def stored_weights(settings: Settings) -> str:
     """SHA-256 (hex) of the run's weights on this machine, empty where there are none. It is not the one in the ledger
     where they are of a repetition."""
     path = settings.folder / WEIGHTS
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return file_sha256(path) if path.is_file() else ""
 
 
 def trained_network(settings: Settings, dataset: Dataset, device: torch.device) -> nn.Module:

@@ -551,7 +551,8 @@ def test_a_run_is_due_where_ledger_images_files_or_weights_are_not_in_order(trai
 
     assert due() == [], "finished"
     row, weights = own.results.folder / ledger.LEDGER, own.folder / run.WEIGHTS
-    for path in (run.curve_path(own), run.predictions_path(own), row, weights):
+    files = [own.results.file(kind, own.run_id) for kind in ("curves", "predictions")]
+    for path in (*files, row, weights):
         kept = path.read_bytes()
         path.unlink()
         assert due() == [own.run_id], f"without {path.name}"
