@@ -58,7 +58,7 @@ def check_parameters(notebook: Path, given: dict[str, str]) -> dict[str, object]
     Raises ValueError for a file that is no notebook, an unknown name, or a text that is not of the type.
     """
     try:
-        declared = papermill.inspect_notebook(str(notebook))
+        declared = papermill.inspect_notebook(_literally(notebook))
     except Exception as error:  # a foreign file makes nbformat raise almost anything
         raise ValueError(f"{notebook} cannot be read as a notebook: {error}") from error
     checked: dict[str, object] = {}
@@ -71,6 +71,11 @@ def check_parameters(notebook: Path, given: dict[str, str]) -> dict[str, object]
         except ValueError as error:
             raise ValueError(f"{notebook.stem}: {name} = {text!r} is not of type {kind}") from error
     return checked
+
+
+def _literally(path: Path) -> str:
+    """A path in which papermill finds no parameters to fill in: braces are braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def output_folder(notebook: Path, parameters: dict[str, object]) -> Path:
@@ -98,8 +103,8 @@ def execute(notebook: Path, parameters: dict[str, object]) -> Path:
         record_environment(folder, parameters)
         try:
             papermill.execute_notebook(
-                str(notebook),
-                str(output),
+                _literally(notebook),
+                _literally(output),
                 parameters=parameters,
                 kernel_name="python3",
                 cwd=str(notebook.parent),

@@ -49,6 +49,7 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("SERAN_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("PLACE", str(tmp_path))  # Snakemake works in a folder of the batch
     return tmp_path
 
 
@@ -95,11 +96,11 @@ def test_slurm_is_asked_for_a_gpu_memory_and_time_and_runs_the_training(workplac
     for name in ("sacct", "sacctmgr", "sinfo", "squeue"):
         program(workplace, name, "echo lab")
     program(workplace, "sbatch", """\
-        printf '%s\\n' "$@" > arguments
-        for word; do [[ $word == --wrap=* ]] && SLURM_JOB_ID=1 bash -c "${word#--wrap=}" > job 2>&1; done
+        printf '%s\\n' "$@" > "$PLACE/arguments"
+        for word; do [[ $word == --wrap=* ]] && SLURM_JOB_ID=1 bash -c "${word#--wrap=}" > "$PLACE/job" 2>&1; done
         exit 1""")  # fmt: skip
     program(workplace, "srun", """\
-        while [[ $1 == -* ]]; do echo "$1" >> step; shift; done
+        while [[ $1 == -* ]]; do echo "$1" >> "$PLACE/step"; shift; done
         exec "$@" --dry-run --printshellcmds""")  # fmt: skip
     told = trainings(
         workplace, "slurm", "--retries", "0", "--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "0",
