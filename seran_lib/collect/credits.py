@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from seran_lib.collect import licences
 from seran_lib.collect.ala.addresses import image_page
 from seran_lib.data.manifest import MANIFEST
@@ -21,19 +19,12 @@ from seran_lib.files import file_sha256, replacing
 
 CREDITS, SUMMARY, CROISSANT = "CREDITS.csv", "CREDITS.md", "croissant.json"
 COLUMNS = (
-    "image_id",
-    "file",
-    "creator",
-    "rights_holder",
-    "data_resource",
-    "licence",
-    "licence_url",
-    "image_page",
-    "record",
+    *("image_id", "file", "creator", "rights_holder", "data_resource"),
+    *("licence", "licence_url", "image_page", "record"),
 )
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff")
 
-Rows = pd.DataFrame | Iterable[Mapping[str, str]]
+Rows = Iterable[Mapping[str, str]]
 
 _DESCRIBED = {
     "image_id": "Identifier of the picture at its source",
@@ -63,7 +54,7 @@ def write_credits(folder: str | Path, manifest: Rows) -> None:
     by_resource: Counter[str] = Counter()
 
     def credited() -> Iterator[dict[str, str]]:
-        for row in _rows(manifest):
+        for row in manifest:
             credit = _credit(row)
             by_licence[credit["licence"]] += 1
             by_resource[credit["data_resource"]] += 1
@@ -84,7 +75,7 @@ def write_croissant(folder: str | Path, manifest: Rows, query: Mapping[str, obje
     found: Counter[str] = Counter()
     labels: set[str] = set()
     columns: list[str] = []
-    for row in _rows(manifest):
+    for row in manifest:
         columns = columns or list(row)
         found[row.get("licence", "")] += 1
         labels.add(row.get("label", ""))
@@ -99,26 +90,18 @@ def write_croissant(folder: str | Path, manifest: Rows, query: Mapping[str, obje
         "version": "1.0.0",
         "license": sorted({licences.url(licence) or licence or "unknown" for licence in found}),
         "citeAs": str(query.get("citation") or f"{name}: {text}. Cite each picture by its line in {CREDITS}."),
-        "distribution": [_file(folder, MANIFEST, "The pictures with labels"), _pictures()],
+        "distribution": [_MANIFEST_FILE | {"sha256": file_sha256(folder / MANIFEST)}, _PICTURES],
         "recordSet": [_record_set(columns)] if columns else [],
     }
     if query.get("listed"):
         description["datePublished"] = str(query["listed"])
     with replacing(folder / CROISSANT, "w") as file:
-        json.dump(description, file, indent=2, ensure_ascii=False)
-        file.write("\n")
+        file.write(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 
 
 def manifest_rows(folder: str | Path) -> Iterator[dict[str, str]]:
     """The rows of the folder's manifest one by one, unchecked."""
     return (row for _, row in read_rows(Path(folder) / MANIFEST))
-
-
-def _rows(manifest: Rows) -> Iterator[Mapping[str, str]]:
-    if not isinstance(manifest, pd.DataFrame):
-        return iter(manifest)
-    columns = list(manifest)
-    return (dict(zip(columns, row, strict=True)) for row in manifest.itertuples(index=False, name=None))
 
 
 def _credit(row: Mapping[str, str]) -> dict[str, str]:
@@ -131,13 +114,13 @@ def _credit(row: Mapping[str, str]) -> dict[str, str]:
 
 
 def _summary(by_licence: Counter[str], by_resource: Counter[str]) -> str:
-    images = by_licence.total()
+    images = f"{by_licence.total()} image{'' if by_licence.total() == 1 else 's'}"
     closed = sum(count for licence, count in by_licence.items() if not licences.is_open(licence))
-    lines = ["# Credits", "", f"{_images(images)}. `{CREDITS}` names the creator, licence and pages of each."]
+    lines = ["# Credits", "", f"{images}. `{CREDITS}` names the creator, licence and pages of each."]
     if closed:
         lines += [
             "",
-            f"**{closed} of {_images(images)} have no open licence** (all rights reserved, or the licence is unknown): "
+            f"**{closed} of {images} have no open licence** (all rights reserved, or the licence is unknown): "
             "they must not be redistributed. Leave them out of every copy of this collection that you pass on.",
         ]
     licensed = [
@@ -154,10 +137,6 @@ def _summary(by_licence: Counter[str], by_resource: Counter[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _images(count: int) -> str:
-    return f"{count} image{'' if count == 1 else 's'}"
-
-
 def _most_first(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
@@ -169,27 +148,17 @@ def _line(text: str) -> str:
 # ---- Croissant ------------------------------------------------------------------------------------------------------
 
 
-def _file(folder: Path, name: str, text: str) -> dict[str, object]:
-    return {
-        "@type": "cr:FileObject",
-        "@id": name,
-        "name": name,
-        "description": text,
-        "contentUrl": name,
-        "encodingFormat": "text/csv",
-        "sha256": file_sha256(folder / name),
-    }
+_MANIFEST_FILE = {
+    **{"@type": "cr:FileObject", "@id": MANIFEST, "name": MANIFEST, "description": "The pictures with labels"},
+    **{"contentUrl": MANIFEST, "encodingFormat": "text/csv"},
+}
 
 
-def _pictures() -> dict[str, object]:
-    return {
-        "@type": "cr:FileSet",
-        "@id": "pictures",
-        "name": "pictures",
-        "description": f"The pictures; their checksums stand in {MANIFEST}",
-        "encodingFormat": list(MEDIA_TYPES),
-        "includes": "images/*/*",
-    }
+_PICTURES = {
+    **{"@type": "cr:FileSet", "@id": "pictures", "name": "pictures"},
+    "description": f"The pictures; their checksums stand in {MANIFEST}",
+    **{"encodingFormat": list(MEDIA_TYPES), "includes": "images/*/*"},
+}
 
 
 def _record_set(columns: list[str]) -> dict[str, object]:

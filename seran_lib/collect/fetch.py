@@ -1,13 +1,7 @@
 """Fetch the images of a plan, politely, and so that nothing is ever lost or false.
 
-`fetch` reads ``plan.csv`` and may be called again at any time: after Ctrl-C, a crash or a full disk it goes on where it
-stopped, failed images included. An image counts only when the server said 200 and "image", every byte arrived, the
-checksum of the plan (if any) fits and the picture decodes to its last row. A file has its final name only when it is
-whole and on disk.
-
-When all is done, or nothing gets through any more, ``manifest.csv``, the credits and the Croissant description are
-written. They depend on the plan and the pictures alone, so however often the run was broken off, they are the same to
-the byte.
+`fetch` may be called again at any time: after Ctrl-C, a crash or a full disk it goes on where it stopped. What it
+writes depends on the plan and the pictures alone: however often it was broken off, the files are the same to the byte.
 """
 
 import contextlib
@@ -79,7 +73,7 @@ def fetch(folder: str | Path, *, session: Session, connections: int = 4, progres
     if not (folder / PLAN).is_file():
         raise DataError(f"{folder} holds no {PLAN}", "Make a plan first: it names the images to fetch.")
     query = read_question(folder)
-    run = _Run()
+    run, began = _Run(), time.monotonic()
     try:
         with _alone(folder), _quiet(), State(folder) as state:
             state.merge_plan()
@@ -100,7 +94,7 @@ def fetch(folder: str | Path, *, session: Session, connections: int = 4, progres
             planned, present, failed = state.count(), state.count("ok"), state.count("failed")
     except (OSError, sqlite3.OperationalError) as error:
         raise _unwritable(folder, run, error) from error
-    return Report(planned, run.fetched, present, failed, run.bytes, time.monotonic() - run.began)
+    return Report(planned, run.fetched, present, failed, run.bytes, time.monotonic() - began)
 
 
 def verify(folder: str | Path, *, progress: bool = True) -> list[str]:
@@ -141,13 +135,15 @@ def verify(folder: str | Path, *, progress: bool = True) -> list[str]:
 # ---- the run --------------------------------------------------------------------------------------------------------
 
 
+@dataclass
 class _Run:
-    """What this call has done so far."""
+    """What this call has done so far; `mean_bytes` of a picture is of earlier ones."""
 
-    def __init__(self) -> None:
-        self.began = time.monotonic()
-        self.fetched = self.bytes = self.failed = self.left = 0
-        self.mean_bytes = 0.0  # of a picture, before this run
+    fetched: int = 0
+    bytes: int = 0
+    failed: int = 0
+    left: int = 0
+    mean_bytes: float = 0.0
 
 
 def _fetch_due(
@@ -213,6 +209,7 @@ def _damage(folder: Path, row: Row) -> str:
 
 
 def _write_results(folder: Path, state: State, query: dict[str, object]) -> None:
+    """The manifest, the failures, the credits and the Croissant description."""
     _, header = next(read_rows(folder / PLAN), (0, {}))
     columns = [column for column in header if column not in (*_ADDED, "group")] + [*_ADDED, "group"]
     write_rows(folder / MANIFEST, columns, state.manifest())
@@ -227,15 +224,11 @@ def _write_results(folder: Path, state: State, query: dict[str, object]) -> None
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process at a time in a folder; the system frees the lock of one that was killed."""
-    lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        with FileLock(folder / LOCK, timeout=0):
+            yield
     except Timeout:
         raise DataError(f"another process is at work in {folder}", "Wait for its end, or end it.") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -79,7 +79,12 @@ class PoliteAdapter(LimiterAdapter):
 
 
 def polite_session(
-    *, per_second: float = 5.0, connections: int = 4, tries: int = TRIES, reroute: Mapping[str, str] | None = None
+    session: Session | None = None,
+    *,
+    per_second: float = 5.0,
+    connections: int = 4,
+    tries: int = TRIES,
+    reroute: Mapping[str, str] | None = None,
 ) -> Session:
     """A session that sends at most `per_second` requests to any one host (0: no limit), retries included.
 
@@ -87,27 +92,16 @@ def polite_session(
     and partly random pause or the ``Retry-After`` the server asks for. The last answer is returned whatever its status;
     a connection that keeps failing raises `requests.RequestException`. `reroute` maps a base address as written in URLs
     to the one to connect to. `connections` threads may share the session. Pass ``timeout=TIMEOUT`` with each request.
+    Another `session`, such as one that remembers answers, is given these manners.
     """
-    session = requests.Session()
-    make_polite(session, per_second=per_second, connections=connections, tries=tries, reroute=reroute)
-    return session
-
-
-def make_polite(
-    session: Session,
-    *,
-    per_second: float = 5.0,
-    connections: int = 4,
-    tries: int = TRIES,
-    reroute: Mapping[str, str] | None = None,
-) -> None:
-    """Give a session of another kind, such as one that remembers answers, the manners of `polite_session`."""
     if not 0 <= per_second < math.inf:
         raise ValueError(f"{per_second:g} requests a second: give a positive number, or 0 for no limit")
     if connections < 1 or tries < 1:
         raise ValueError(f"{connections} connections and {tries} tries: there must be one of each at least")
+    session = requests.Session() if session is None else session
     session.headers["User-Agent"] = USER_AGENT
     session.max_redirects = MOST_REDIRECTS
     adapter = PoliteAdapter(per_second, connections, tries, reroute or {})
     session.mount("https://", adapter)
     session.mount("http://", adapter)
+    return session

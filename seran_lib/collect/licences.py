@@ -66,7 +66,8 @@ def normalise(text: str) -> str:
         return _OTHER_NAMES[words]
     # "by 4.0" alone, or "attribution", may be a word of some other sentence; "Attribution-NoDerivatives 4.0" is not.
     named = words.startswith("cc ") or (lower.startswith("attribution") and re.search(_VERSION, words))
-    if named and (match := _ACRONYM.fullmatch(_with_hyphens(words))):
+    hyphenated = re.sub(r" (?=(?:nc|sa|nd)\b)", "-", words)  # "cc by nc 4.0" becomes "cc by-nc 4.0"
+    if named and (match := _ACRONYM.fullmatch(hyphenated)):
         return _acronym(**match.groupdict())
     # A name with its acronym behind it counts where both say the same.
     twice = re.fullmatch(r"([^()]+)\(([^()]+)\)", lower)
@@ -108,8 +109,3 @@ def _plain(lower: str) -> str:
         words = re.sub(rf"\b(?:{pattern})\b", short, words)
     words = re.sub(r"\b([1-4])(?=$| )", r"\1.0", words) if words.startswith(("cc ", "by")) else words
     return re.sub(r"^cc cc", "cc", " ".join(words.split()).rstrip("."))
-
-
-def _with_hyphens(words: str) -> str:
-    """`words` with the elements of a licence joined: "cc by nc 4.0" becomes "cc by-nc 4.0"."""
-    return re.sub(r" (?=(?:nc|sa|nd)\b)", "-", words)

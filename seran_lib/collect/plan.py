@@ -56,7 +56,6 @@ class Plan:
     not made by `ala.listing`. `note` is what must be known about it, if anything.
     """
 
-    folder: Path
     images: int = 0
     bytes: int = 0
     assumed: int = 0
@@ -110,7 +109,7 @@ def read_plan(folder: str | Path) -> Plan:
     """
     folder = Path(folder)
     question = read_question(folder)
-    plan = Plan(folder, assumed_bytes=ASSUMED_BYTES.get(question.get("size", ""), ASSUMED_BYTES["original"]))
+    plan = Plan(assumed_bytes=ASSUMED_BYTES.get(question.get("size", ""), ASSUMED_BYTES["original"]))
     licences: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     for line, row in read_rows(folder / PLAN, required=("image_id", "label", "source_url")):

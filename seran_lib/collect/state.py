@@ -24,7 +24,6 @@ STATE = "state.sqlite"
 REQUIRED = ("image_id", "label", "source_url")
 FAILURE_COLUMNS = ("image_id", "label", "source_url", "reason", "attempts")
 
-_BATCH = 500  # rows held in memory at a time
 _VERSION = 1
 # `line` is that of the row in plan.csv, NULL for an image that is planned no longer. `status` is planned, ok or failed;
 # `due` says whether this run still has to try. `sha256` stays when the file is lost or damaged: it is what the source
@@ -87,9 +86,8 @@ class State:
         self._db = sqlite3.connect(self._path, isolation_level=None)
         try:
             # Exclusive: no memory shared between processes, which network drives lack; we hold a lock anyway.
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"):
+                self._db.execute(f"PRAGMA {setting}")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
@@ -151,21 +149,17 @@ class State:
 
     def make_due(self) -> None:
         """Have this run try what failed before and what is no longer on disk as it was."""
+
+        def whole(file: str, size: int) -> bool:
+            try:
+                return os.stat(self._folder / file).st_size == size
+            except OSError:
+                return False
+
         self._db.execute("UPDATE images SET due = 1 WHERE status = 'failed' AND NOT due")
-        after = 0
-        # A cursor left open would meet the changes made meanwhile.
-        query = f"SELECT line, file, bytes FROM images WHERE status = 'ok' AND line > ? ORDER BY line LIMIT {_BATCH}"
-        while rows := self._db.execute(query, (after,)).fetchall():
-            self._db.execute("BEGIN")
-            for line, file, size in rows:
-                try:
-                    whole = os.stat(self._folder / file).st_size == size
-                except OSError:
-                    whole = False
-                if not whole:
-                    self._db.execute("UPDATE images SET status = 'planned', due = 1 WHERE line = ?", (line,))
-            self._db.execute("COMMIT")
-            after = rows[-1][0]
+        self._db.create_function("whole", 2, whole)
+        condition = "status = 'ok' AND line NOT NULL AND NOT whole(file, bytes)"
+        self._db.execute(f"UPDATE images SET status = 'planned', due = 1 WHERE {condition}")
 
     def due(self) -> Iterator[Task]:
         """What is to be fetched: first what never failed, then the rest; what was tried least often before others.
@@ -200,11 +194,10 @@ class State:
         """Have the next run fetch an image again whose file is not what it was."""
         self._db.execute("UPDATE images SET status = 'planned', due = 1 WHERE image_id = ?", (image_id,))
 
-    def count(self, status: str = "") -> int:
+    def count(self, status: str = "%") -> int:
         """Number of planned images, or of those with a status."""
-        condition = "AND status = ?" if status else ""
-        query = f"SELECT count(*) FROM images WHERE line NOT NULL {condition}"
-        return self._db.execute(query, (status,) if status else ()).fetchone()[0]
+        query = "SELECT count(*) FROM images WHERE line NOT NULL AND status LIKE ?"
+        return self._db.execute(query, (status,)).fetchone()[0]
 
     def count_due(self) -> int:
         """Number of images this run has to try."""
@@ -233,8 +226,7 @@ class State:
 
     def files(self) -> Iterator[str]:
         """Every file that was ever fetched and not replaced, those of earlier plans included."""
-        for (file,) in self._db.execute("SELECT file FROM images WHERE file != ''"):
-            yield file
+        return (file for (file,) in self._db.execute("SELECT file FROM images WHERE file != ''"))
 
     def failures(self) -> Iterator[dict[str, object]]:
         """The planned images that could not be fetched, in order, with the reason."""

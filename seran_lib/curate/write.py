@@ -148,7 +148,7 @@ def _write_credits(folder: Path, part: Path, table: pd.DataFrame) -> None:
     """
     if not (folder / CREDITS).is_file():
         return
-    write_credits(part, table)
+    write_credits(part, table.to_dict("records"))
     credits = pd.read_csv(part / CREDITS, dtype=str, keep_default_na=False)
     cropped = table["curation"].str.contains(r"(?:^|; )crop ")
     credits["changes"] = np.where(cropped, "cropped and saved again as JPEG", "")

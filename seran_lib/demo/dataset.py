@@ -9,8 +9,8 @@ import hashlib
 import io
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -48,9 +48,8 @@ def draw_atlas(folder: str | Path, *, species: int, images_per_species: int, sid
         raise ValueError(f"images_per_species is {images_per_species}: ask for at least 1")
     members = make_species(species, seed)
     frame(side, np.random.default_rng(0))  # refuses a side that is too small before anything is written
-    card = json.dumps(
-        {"species": species, "images_per_species": images_per_species, "side": side, "seed": seed, "style": STYLE}
-    )
+    arguments = {"species": species, "images_per_species": images_per_species, "side": side, "seed": seed}
+    card = json.dumps(arguments | {"style": STYLE})
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(folder.name + ".lock")):  # of two notebooks that start at once, one draws
         if _is_complete(folder, card):
@@ -62,8 +61,7 @@ def draw_atlas(folder: str | Path, *, species: int, images_per_species: int, sid
     return folder
 
 
-@dataclass(frozen=True)
-class _Shot:
+class _Shot(NamedTuple):
     """One photograph to take: which animal (a seed), in which view, which of a burst."""
 
     species: int
@@ -78,11 +76,8 @@ def _share(fraction: float, count: int, rng: np.random.Generator) -> int:
 
 
 def _plan(species: int, images_per_species: int, rng: np.random.Generator) -> list[_Shot]:
-    """All photographs of an atlas in random order.
-
-    The numbers per species fall evenly from 1.6 to 0.6 times `images_per_species`, in an order of species drawn at
-    random: at least 20 from `images_per_species` = 34 on, never below 1. About 8 % of a species' images are two
-    photographs of one animal, about 15 % are sheets.
+    """All photographs of an atlas in random order, in the numbers and shares that `draw_atlas` describes; the order of
+    species is drawn at random, and none has fewer than one.
     """
     shots: list[_Shot] = []
     for one, factor in zip(rng.permutation(species).tolist(), np.linspace(1.6, 0.6, species), strict=True):
@@ -136,21 +131,11 @@ def _draw_all(folder: Path, shots: list[_Shot], members: list[Species], side: in
         (folder / "images" / f"{image_id}.jpg").write_bytes(buffer.getvalue())
         write_mask(folder / MASKS / f"{image_id}.png", drawing.mask.astype(bool), drawing.furniture)
         group = first.setdefault((shot.species, shot.animal), image_id)
-        rows.append(
-            {
-                "image_id": image_id,
-                "file": f"images/{image_id}.jpg",
-                "label": one.name,
-                "species": one.name,
-                "genus": one.genus,
-                "source_url": "",
-                "record": group.replace("drawn-", "record-"),
-                "licence": "CC0-1.0",
-                "attribution": "drawn by seran_lib",
-                "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
-                "group": group,
-                "view": shot.view,
-                "label_box": " ".join(map(str, drawing.label_box or ())),
-            }
-        )
+        row = {"image_id": image_id, "file": f"images/{image_id}.jpg", "view": shot.view, "group": group}
+        row |= {"label": one.name, "species": one.name, "genus": one.genus}
+        row |= {"licence": "CC0-1.0", "attribution": "drawn by seran_lib"}
+        row |= {"record": group.replace("drawn-", "record-")}
+        row |= {"sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
+        row |= {"label_box": " ".join(map(str, drawing.label_box or ()))}
+        rows.append(row)
     return rows

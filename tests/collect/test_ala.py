@@ -6,14 +6,12 @@ import re
 import time
 from collections import Counter
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from misbehaving import Reply, Server
-from requests.adapters import BaseAdapter
+from misbehaving import Reply, Server, answering
 
 from seran_lib.collect.ala import client, replies
 from seran_lib.collect.ala.addresses import image_page
@@ -22,40 +20,22 @@ from seran_lib.errors import DataError
 
 REPLIES = Path(__file__).parent / "ala"
 RECORDED = Path(__file__).parents[3] / "shared" / "research" / "ala-fixtures"
-ID = "https://taxa.example/testudinata"
+ID, PRIMA = "https://taxa.example/testudinata", "https://taxa.example/prima"
+QUERY = client.Query(taxon=ID)
+DAY = datetime.date(2018, 10, 31)
 
 
 def reply(name):
     return json.loads((REPLIES / f"{name}.json").read_text(encoding="utf-8"))
 
 
-class Service(BaseAdapter):
-    """Answers what `answer(path, parameters, request)` returns: content for JSON, a text, or (status, either)."""
-
-    def __init__(self, answer):
-        super().__init__()
-        self.answer, self.asked = answer, []
-
-    def send(self, request, **kwargs):
-        split = urlsplit(request.url)
-        parameters = parse_qs(split.query)
-        self.asked.append((split.path, parameters))
-        body = self.answer(split.path, parameters, request)
-        status, body = body if isinstance(body, tuple) else (200, body)
-        response = requests.Response()
-        response.status_code, response.url, response.request = status, request.url, request
-        response._content = (body if isinstance(body, str) else json.dumps(body)).encode()
-        return response
-
-    def close(self):
-        pass
-
-
 def atlas_of(answer):
-    session = requests.Session()
-    service = Service(answer)
-    session.mount("https://", service)
-    return client.Atlas(session), service
+    session, asked = answering(answer)
+    return client.Atlas(session), asked
+
+
+def pages(asked):
+    return [path for path, _ in asked]
 
 
 # ---- questions -------------------------------------------------------------------------------------------------------
@@ -70,7 +50,7 @@ def test_filters_of_a_full_query():
         basis=("HumanObservation", "PRESERVED_SPECIMEN"),
         licences=("https://creativecommons.org/licenses/by/4.0/",),
         exclude_resources=("dr1411", "dr9"),
-        as_of=datetime.date(2018, 10, 31),
+        as_of=DAY,
     )
     assert query.filters() == [
         "multimedia:Image",
@@ -88,9 +68,6 @@ def test_filters_of_a_full_query():
     assert client.Query().filters() == ["multimedia:Image"]
 
 
-DAY = datetime.date(2018, 10, 31)
-
-
 @pytest.mark.parametrize(
     "wrong", [{"taxon": " "}, {"since": DAY, "until": datetime.date(2018, 10, 30)}, {"licences": ("CC BY 4.0", "free")}]
 )
@@ -103,61 +80,48 @@ PHRASE = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 NASTY = st.text() | st.text('"\\ :()[]*-', min_size=1)
 
 
-@given(NASTY)
-def test_a_value_cannot_leave_its_quotes(value):
-    phrase = PHRASE.fullmatch(quoted(value))
-    assert phrase
-    assert re.sub(r"\\(.)", r"\1", phrase[1], flags=re.DOTALL) == value
-
-
 @given(NASTY, NASTY, NASTY)
-def test_no_value_of_a_query_adds_a_condition(region, basis, resource):
+def test_no_value_of_a_query_leaves_its_quotes_or_adds_a_condition(region, basis, resource):
+    phrase = PHRASE.fullmatch(quoted(region))
+    assert phrase
+    assert re.sub(r"\\(.)", r"\1", phrase[1], flags=re.DOTALL) == region
     query = client.Query(region=region, basis=(basis,), exclude_resources=(resource,))
     rest = [PHRASE.sub("VALUE", term) for term in query.filters()]
     place = ["stateProvince:VALUE", "country:VALUE"] if region else [""]
-    assert [term for term in rest if term not in place] == [
-        "multimedia:Image",
-        "basisOfRecord:VALUE",
-        "-dataResourceUid:VALUE",
-    ]
+    others = ["multimedia:Image", "basisOfRecord:VALUE", "-dataResourceUid:VALUE"]
+    assert [term for term in rest if term not in place] == others
 
 
 def test_every_question_switches_the_quality_filters_off_and_asks_for_images():
-    index = Index([record(0)], cap=5000)
-    atlas, service = atlas_of(index)
-    list(atlas.occurrences(client.Query(taxon=ID), "https://taxa.example/prima"))
-    atlas.species(client.Query(taxon=ID))
-    assert [path for path, _ in service.asked] == [
-        "/occurrences/occurrences/search",
-        "/occurrences/occurrences/facets",
-    ]
-    for _, parameters in service.asked:
+    atlas, asked = atlas_of(Index([record(0)], cap=5000))
+    listed(atlas)
+    atlas.species(QUERY)
+    assert pages(asked) == ["/occurrences/occurrences/search", "/occurrences/occurrences/facets"]
+    for _, parameters in asked:
         assert parameters["disableAllQualityFilters"] == ["true"]
         assert {"multimedia:Image", f'lsid:"{ID}"'} <= set(parameters["fq"])
-    assert 'speciesID:"https://taxa.example/prima"' in service.asked[0][1]["fq"]
-    assert service.asked[1][1]["flimit"] == ["-1"]
+    assert f'speciesID:"{PRIMA}"' in asked[0][1]["fq"]
+    assert asked[1][1]["flimit"] == ["-1"]
 
 
 # ---- names -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_name_is_looked_up_once_and_an_identifier_never():
-    atlas, service = atlas_of(lambda *_: reply("name_match"))
-    assert atlas.taxon_id(ID) == ID
-    assert atlas.taxon_id("urn:lsid:example:taxon:1") == "urn:lsid:example:taxon:1"
-    assert not service.asked
+    atlas, asked = atlas_of(lambda *_: reply("name_match"))
+    assert [atlas.taxon_id(one) for one in (ID, "urn:lsid:example:taxon:1")] == [ID, "urn:lsid:example:taxon:1"]
+    assert not asked
     assert atlas.terms(client.Query(taxon="Testudinata"))[0] == f'lsid:"{ID}"'
     assert atlas.taxon_id("Testudinata") == ID
-    assert service.asked == [("/namematching/api/search", {"q": ["Testudinata"]})]
+    assert asked == [("/namematching/api/search", {"q": ["Testudinata"]})]
 
 
 @pytest.mark.parametrize(
     ("answer", "hint"), [("name_guess", "Did you mean Testudinata (class)?"), ("name_unknown", "")]
 )
 def test_an_unknown_name_is_not_taken_for_another(answer, hint):
-    atlas, _ = atlas_of(lambda *_: reply(answer))
     with pytest.raises(DataError, match="no taxon of the name 'Testudinatta'") as raised:
-        atlas.taxon_id("Testudinatta")
+        atlas_of(lambda *_: reply(answer))[0].taxon_id("Testudinatta")
     assert hint in str(raised.value)
     assert "in full" in str(raised.value)
 
@@ -166,17 +130,13 @@ def test_an_unknown_name_is_not_taken_for_another(answer, hint):
 
 
 def test_species_are_ranked_without_the_records_of_none():
-    atlas, _ = atlas_of(lambda *_: reply("facet_species"))
-    assert atlas.species(client.Query(taxon=ID)) == [
+    assert atlas_of(lambda *_: reply("facet_species"))[0].species(QUERY) == [
         ("https://taxa.example/nameless", "", 9),
-        ("https://taxa.example/prima", "Testudo prima", 7),
+        (PRIMA, "Testudo prima", 7),
         ("https://taxa.example/z", "Testudo alba", 5),
         ("https://taxa.example/a", "Testudo zeta", 5),
     ]
-
-
-def test_no_species_is_no_error():
-    assert atlas_of(lambda *_: [])[0].species(client.Query(taxon=ID)) == []
+    assert atlas_of(lambda *_: [])[0].species(QUERY) == []
 
 
 def changed(name, **values):
@@ -185,33 +145,34 @@ def changed(name, **values):
     return content
 
 
+ROW = reply("facet_species")[0]["fieldResult"][0]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        changed("facet_species", count=3),
-        changed("facet_species", count=6),
-        changed("facet_species", fieldName="genusID"),
+        *(changed("facet_species", **wrong) for wrong in ({"count": 3}, {"count": 6}, {"fieldName": "genusID"})),
         changed("facet_species", fieldResult=[{"label": "x"}], count=1),
-        changed("facet_species", fieldResult=[reply("facet_species")[0]["fieldResult"][0]] * 2, count=2),
-        changed("facet_species", fieldResult=[reply("facet_species")[0]["fieldResult"][0] | {"fq": "x:1"}], count=1),
+        changed("facet_species", fieldResult=[ROW] * 2, count=2),
+        changed("facet_species", fieldResult=[ROW | {"fq": "x:1"}], count=1),
         reply("facet_species") * 2,
-        {"message": "down for maintenance"},
-        "<!doctype html><p>down for maintenance",
-        (503, "busy"),
-        (404, {}),
-        None,
+        *(
+            {"message": "down for maintenance"},
+            "<!doctype html><p>down for maintenance",
+            (503, "busy"),
+            (404, {}),
+            None,
+        ),
     ],
 )
 def test_an_answer_that_is_no_whole_facet_is_refused(answer):
-    atlas, _ = atlas_of(lambda *_: answer)
     with pytest.raises(DataError):
-        atlas.species(client.Query(taxon=ID))
+        atlas_of(lambda *_: answer)[0].species(QUERY)
 
 
 def test_a_refusal_says_what_was_asked_and_what_came():
-    atlas, _ = atlas_of(lambda *_: (500, "out  of\nmemory"))
     with pytest.raises(DataError) as raised:
-        atlas.species(client.Query(taxon=ID))
+        atlas_of(lambda *_: (500, "out  of\nmemory"))[0].species(QUERY)
     (problem,) = raised.value.problems
     assert problem.startswith("GET https://api.ala.org.au/occurrences/occurrences/facets?")
     assert "facets=speciesID" in problem
@@ -222,13 +183,9 @@ def test_a_refusal_says_what_was_asked_and_what_came():
 
 
 def record(number, year=None, month=None, resource="dr1"):
-    values = {
-        "uuid": f"r-{number:05}",
-        "species": "Testudo prima",
-        "dataResourceUid": resource,
-        "images": [f"i-{number}"],
-    }
-    return values | ({"year": year} if year else {}) | ({"month": month} if month else {})
+    values = {"species": "Testudo prima", "dataResourceUid": resource, "images": [f"i-{number}"]}
+    values |= {name: value for name, value in (("year", year), ("month", month)) if value}
+    return {"uuid": f"r-{number:05}"} | values
 
 
 class Index:
@@ -268,7 +225,7 @@ class Index:
 
 
 def listed(atlas):
-    return [one["occurrence"] for one in atlas.occurrences(client.Query(taxon=ID), "https://taxa.example/prima")]
+    return [one["occurrence"] for one in atlas.occurrences(QUERY, PRIMA)]
 
 
 @settings(deadline=None)
@@ -290,33 +247,33 @@ def test_records_come_all_and_once_whatever_the_depth_of_a_search(cells, cap):
 
 def test_pages_go_on_to_the_stated_total(monkeypatch):
     monkeypatch.setattr(client, "PAGE", 10)
-    atlas, service = atlas_of(Index([record(number, 2018, 1) for number in range(35)], cap=5000))
+    atlas, asked = atlas_of(Index([record(number, 2018, 1) for number in range(35)], cap=5000))
     assert listed(atlas) == [f"r-{number:05}" for number in range(35)]
-    assert [parameters["start"] for _, parameters in service.asked] == [["0"], ["10"], ["20"], ["30"]]
-    assert {parameters["sort"][0] for _, parameters in service.asked} == {"id"}
+    assert [parameters["start"] for _, parameters in asked] == [["0"], ["10"], ["20"], ["30"]]
+    assert {parameters["sort"][0] for _, parameters in asked} == {"id"}
 
 
 def test_a_depth_once_met_is_not_tried_again():
-    records = [record(number, 1980 + number // 40) for number in range(120)]
-    atlas, service = atlas_of(Index(records, cap=50))
-    first = listed(atlas)
-    before = len(service.asked)
-    assert listed(atlas) == first
+    atlas, asked = atlas_of(Index([record(number, 1980 + number // 40) for number in range(120)], cap=50))
+    first, before = listed(atlas), len(asked)
     assert len(first) == 120
-    assert len(service.asked) - before == before - 1  # the page that came back empty
+    assert listed(atlas) == first
+    assert len(asked) - before == before - 1  # the page that came back empty
 
 
 def test_more_records_than_the_service_gives_out_at_the_published_depth():
-    records = [record(number, 1990 + number % 3) for number in range(6001)]
-    atlas, service = atlas_of(Index(records, cap=5000))
+    atlas, asked = atlas_of(Index([record(number, 1990 + number % 3) for number in range(6001)], cap=5000))
     assert len(set(listed(atlas))) == 6001
-    assert max(int(parameters.get("start", ["0"])[0]) for _, parameters in service.asked) < 5000
+    assert max(int(parameters.get("start", ["0"])[0]) for _, parameters in asked) < 5000
 
 
 def test_a_service_that_gives_out_nothing_is_an_error():
-    atlas, _ = atlas_of(Index([record(0)], cap=0))
     with pytest.raises(DataError, match="none is given out"):
-        listed(atlas)
+        listed(atlas_of(Index([record(0)], cap=0))[0])
+
+
+def index_of_four_years(cap=20):
+    return Index([record(number, 2010 + number % 4) for number in range(35)], cap)
 
 
 def drop_first(index):
@@ -344,7 +301,7 @@ def swap(index):
 )
 def test_records_that_come_or_go_meanwhile_are_noticed(change, cap, message, monkeypatch):
     monkeypatch.setattr(client, "PAGE", 8)
-    index = Index([record(number, 2010 + number % 4) for number in range(35)], cap)
+    index = index_of_four_years(cap)
     index.asked = []
 
     def answer(path, parameters, request):
@@ -359,7 +316,7 @@ def test_records_that_come_or_go_meanwhile_are_noticed(change, cap, message, mon
 
 
 def test_a_service_that_starts_over_where_it_ends_is_asked_in_slices():
-    index = Index([record(number, 2010 + number % 4) for number in range(35)], cap=20)
+    index = index_of_four_years()
 
     def answer(path, parameters, request):
         if int(parameters.get("start", ["0"])[0]) >= index.cap:
@@ -370,7 +327,7 @@ def test_a_service_that_starts_over_where_it_ends_is_asked_in_slices():
 
 
 def test_slices_that_do_not_add_up_are_noticed():
-    index = Index([record(number, 2010 + number % 4) for number in range(35)], cap=20)
+    index = index_of_four_years()
 
     def answer(path, parameters, request):
         body = index(path, parameters, request)
@@ -386,9 +343,7 @@ def test_slices_that_do_not_add_up_are_noticed():
 @pytest.mark.parametrize(
     "answer",
     [
-        changed(
-            "search_mixed_versions", status="ERROR", errorMessage="undefined field", occurrences=[], totalRecords=0
-        ),
+        changed("search_mixed_versions", status="ERROR", errorMessage="undefined", occurrences=[], totalRecords=0),
         changed("search_mixed_versions", occurrences=None),
         changed("search_mixed_versions", occurrences=[{"images": ["i-1"]}]),
         {"totalRecords": 0, "occurrences": []},
@@ -400,31 +355,16 @@ def test_an_answer_that_is_no_page_of_records_is_refused(answer):
 
 
 def test_fields_of_both_versions_are_read_alike():
-    atlas, _ = atlas_of(lambda *_: reply("search_mixed_versions"))
-    first, second, third = atlas.occurrences(client.Query(taxon=ID), "https://taxa.example/prima")
+    first, second, third = atlas_of(lambda *_: reply("search_mixed_versions"))[0].occurrences(QUERY, PRIMA)
     assert first == {
-        "occurrence": "r-1",
-        "record": "https://biocache.ala.org.au/occurrences/r-1",
-        "images": ["i-1", "i-2"],
-        "species": "Testudo prima",
-        "species_id": "https://taxa.example/prima",
-        "genus": "Testudo",
-        "family": "Testudidae",
-        "order": "Testudines",
-        "record_licence": "CC-BY-NC 3.0 (Au)",
-        "data_resource": "Shell Watch",
-        "recorded_by": "Watcher One | Watcher Two",
-        "event_date": "2018-06-13",
-        "basis_of_record": "HUMAN_OBSERVATION",
-        "latitude": "-31.25",
-        "longitude": "149.5",
+        **{"occurrence": "r-1", "record": "https://biocache.ala.org.au/occurrences/r-1", "images": ["i-1", "i-2"]},
+        **{"species": "Testudo prima", "species_id": PRIMA, "genus": "Testudo", "family": "Testudidae"},
+        **{"order": "Testudines", "record_licence": "CC-BY-NC 3.0 (Au)", "data_resource": "Shell Watch"},
+        **{"recorded_by": "Watcher One | Watcher Two", "event_date": "2018-06-13"},
+        **{"basis_of_record": "HUMAN_OBSERVATION", "latitude": "-31.25", "longitude": "149.5"},
     }
-    assert (second["images"], second["event_date"], second["basis_of_record"], second["recorded_by"]) == (
-        ["i-3"],
-        "1900-01-01",
-        "PRESERVED_SPECIMEN",
-        "Watcher Three",
-    )
+    read = [second[column] for column in ("images", "event_date", "basis_of_record", "recorded_by")]
+    assert read == [["i-3"], "1900-01-01", "PRESERVED_SPECIMEN", "Watcher Three"]
     assert (third["images"], third["event_date"], third["latitude"]) == ([], "1999-06", "")
 
 
@@ -448,37 +388,28 @@ def test_dates_are_as_exact_as_the_record(fields, date):
 def images_answer(path, parameters, request):
     if path.endswith("/getImageInfoForIdList"):
         return reply("image_list")
-    image_id = path.rpartition("/")[2]
-    return (404, reply("image_unknown")) if image_id == "i-3" else reply("image")
+    return (404, reply("image_unknown")) if path.endswith("/i-3") else reply("image")
 
 
 def test_images_are_asked_for_together_and_then_one_by_one_where_something_lacks():
-    atlas, service = atlas_of(images_answer)
+    atlas, asked = atlas_of(images_answer)
     info = dict(atlas.image_info(["i-1", "i-2", "i-3"]))
     assert list(info) == ["i-1", "i-2", "i-3"]
     assert info["i-1"]["licence"] == "CC BY-NC 4.0"
     assert info["i-2"] == {
-        "licence": "CC BY 4.0",
-        "creator": "Watcher One",
-        "rights_holder": "Shell Watch",
-        "date_uploaded": "2018-10-31",
-        "bytes": "65536",
-        "width": "640",
-        "height": "480",
+        **{"licence": "CC BY 4.0", "creator": "Watcher One", "rights_holder": "Shell Watch"},
+        **{"date_uploaded": "2018-10-31", "bytes": "65536", "width": "640", "height": "480"},
     }
     assert info["i-3"] == client.UNKNOWN
-    assert [path for path, _ in service.asked] == [
-        "/images/ws/getImageInfoForIdList",
-        "/images/ws/image/i-2",
-        "/images/ws/image/i-3",
-    ]
+    one_by_one = ["/images/ws/image/i-2", "/images/ws/image/i-3"]
+    assert pages(asked) == ["/images/ws/getImageInfoForIdList", *one_by_one]
 
 
 def test_details_come_one_by_one():
-    atlas, service = atlas_of(images_answer)
+    atlas, asked = atlas_of(images_answer)
     ((_, info),) = atlas.image_info(["i-1"], details=True)
     assert (info["licence"], info["date_uploaded"]) == ("CC BY 4.0", "2018-10-31")
-    assert [path for path, _ in service.asked] == ["/images/ws/image/i-1"]
+    assert pages(asked) == ["/images/ws/image/i-1"]
 
 
 def test_a_hundred_ids_a_question_and_no_more():
@@ -494,32 +425,23 @@ def test_a_hundred_ids_a_question_and_no_more():
     assert sizes == [100, 100, 50]
 
 
-@pytest.mark.parametrize("failure", [(500, "error"), (404, {}), {"success": False}, "<html>"])
-def test_without_the_list_form_it_takes_longer_and_loses_nothing(failure, caplog):
-    def answer(path, parameters, request):
-        return failure if path.endswith("List") else reply("image")
-
-    atlas, service = atlas_of(answer)
-    info = dict(atlas.image_info([f"i-{number}" for number in range(201)]))
-    assert len(info) == 201
-    assert all(one["licence"] == "CC BY 4.0" for one in info.values())
-    assert sum(path.endswith("List") for path, _ in service.asked) == 1
-    assert "one by one" in caplog.text
-
-
 def silent(*_):
     raise requests.ConnectionError("Read timed out.")
 
 
-def test_a_list_form_that_never_answers_is_given_up_for_the_other():
+@pytest.mark.parametrize("failure", [(500, "error"), (404, {}), {"success": False}, "<html>", silent])
+def test_without_the_list_form_it_takes_longer_and_loses_nothing(failure, caplog):
     def answer(path, parameters, request):
-        return silent() if path.endswith("List") else reply("image")
+        if not path.endswith("List"):
+            return reply("image")
+        return failure() if failure is silent else failure
 
-    atlas, service = atlas_of(answer)
-    assert [one["licence"] for _, one in atlas.image_info(f"i-{number}" for number in range(101))] == [
-        "CC BY 4.0"
-    ] * 101
-    assert sum(path.endswith("List") for path, _ in service.asked) == 1
+    atlas, asked = atlas_of(answer)
+    info = dict(atlas.image_info([f"i-{number}" for number in range(201)]))
+    assert len(info) == 201
+    assert all(one["licence"] == "CC BY 4.0" for one in info.values())
+    assert sum(path.endswith("List") for path in pages(asked)) == 1
+    assert "one by one" in caplog.text
 
 
 def test_what_the_list_knows_of_an_image_is_kept_where_nothing_more_comes():
@@ -533,10 +455,10 @@ def test_what_the_list_knows_of_an_image_is_kept_where_nothing_more_comes():
 
 
 def test_a_service_that_never_answers_ends_the_listing():
-    atlas, service = atlas_of(silent)
+    atlas, asked = atlas_of(silent)
     with pytest.raises(requests.ConnectionError):
         list(atlas.image_info([f"i-{number}" for number in range(99)]))
-    assert len(service.asked) == 1 + client.AT_MOST
+    assert len(asked) == 1 + client.AT_MOST
 
 
 @pytest.mark.parametrize(
@@ -556,16 +478,16 @@ def test_the_recognised_licence_counts_and_else_the_text(recognised, text, licen
 
 @pytest.mark.parametrize("answer", [[], {}, (404, "no such page"), "<html>"])
 def test_an_answer_that_is_no_image_is_refused(answer):
-    atlas, _ = atlas_of(lambda *_: answer)
     with pytest.raises(DataError):
-        list(atlas.image_info(["i-1"], details=True))
+        list(atlas_of(lambda *_: answer)[0].image_info(["i-1"], details=True))
 
 
 def test_addresses():
     atlas, _ = atlas_of(None)
     assert atlas.image_url("i-1", "large") == "https://api.ala.org.au/images/image/i-1/large"
     assert atlas.image_url("../a?b", "large") == "https://api.ala.org.au/images/image/..%2Fa%3Fb/large"
-    assert image_page(atlas.image_url("i-1", "large")) == "https://images.ala.org.au/image/i-1"
+    for size in ("large", "original"):
+        assert image_page(atlas.image_url("i-1", size)) == "https://images.ala.org.au/image/i-1"
     other = client.Atlas(requests.Session(), occurrences="http://other.example/ws/", images="http://pictures.example/")
     assert other.record_page("r-1") == "http://other.example/ws/occurrences/r-1"
     assert image_page(other.image_url("i-1", "original")) == "http://pictures.example/image/i-1"
@@ -585,83 +507,93 @@ def told(status, body):
     return lambda asked: Reply(json.dumps(body).encode(), status)
 
 
-def remembering(folder, server, per_second=0.0):
-    reroute = {"http://atlas.example": server.base}
-    session = client.listing_session(folder, per_second=per_second, reroute=reroute)
-    return client.Atlas(session, **dict.fromkeys(("occurrences", "images", "names"), "http://atlas.example"))
+@pytest.fixture
+def remembering(tmp_path, server):
+    """Opens an atlas that remembers what earlier ones were answered."""
+
+    def opened(per_second=0.0):
+        session = client.listing_session(tmp_path, per_second=per_second, reroute={"http://atlas.example": server.base})
+        return client.Atlas(session, **dict.fromkeys(("occurrences", "images", "names"), "http://atlas.example"))
+
+    return opened
 
 
-def test_remembered_answers_are_neither_asked_for_again_nor_waited_for(tmp_path, server):
+def licence_of(atlas, image_id):
+    return dict(atlas.image_info([image_id], details=True))[image_id].get("licence")
+
+
+def test_remembered_answers_are_neither_asked_for_again_nor_waited_for(remembering, server):
     ids = ["a", "b", "c", "d"]
     start = time.monotonic()
-    first = list(remembering(tmp_path / "new", server, per_second=4).image_info(ids, details=True))
+    first = list(remembering(per_second=4).image_info(ids, details=True))
     paced = time.monotonic() - start
     assert len(server.asked) == 4
     assert paced > 0.7  # three waits of a quarter of a second
     start = time.monotonic()
-    assert list(remembering(tmp_path / "new", server, per_second=4).image_info(ids * 5, details=True)) == first * 5
+    assert list(remembering(per_second=4).image_info(ids * 5, details=True)) == first * 5
     assert time.monotonic() - start < paced
     assert len(server.asked) == 4
 
 
-def test_questions_by_post_are_told_apart_and_remembered(tmp_path, server):
+def test_questions_by_post_are_told_apart_and_remembered(remembering, server):
     server.answer = told(200, reply("image_list"))
     for _ in range(2):
-        atlas = remembering(tmp_path, server)
+        atlas = remembering()
         assert dict(atlas.image_info(["i-1"]))["i-1"]["licence"] == "CC BY-NC 4.0"
         list(atlas.image_info(["i-1", "i-1"]))
     assert len(server.asked) == 2
 
 
-def test_a_remembered_answer_that_cannot_be_used_is_asked_for_again(tmp_path, server):
+def test_a_remembered_answer_that_cannot_be_used_is_asked_for_again(remembering, server):
     server.answer = told(200, {"message": "down for maintenance"})
     for _ in range(2):
         with pytest.raises(DataError, match="down for maintenance"):
-            remembering(tmp_path, server).species(client.Query(taxon=ID))
+            remembering().species(QUERY)
     server.answer = told(200, reply("facet_species"))
-    assert len(remembering(tmp_path, server).species(client.Query(taxon=ID))) == 4
+    assert len(remembering().species(QUERY)) == 4
     asked = len(server.asked)
-    assert len(remembering(tmp_path, server).species(client.Query(taxon=ID))) == 4
+    assert len(remembering().species(QUERY)) == 4
     assert len(server.asked) == asked
 
 
-def test_failures_are_not_remembered(tmp_path, server):
+def test_failures_are_not_remembered(remembering, server):
     server.answer = told(404, reply("image_unknown"))
-    assert dict(remembering(tmp_path, server).image_info(["a"], details=True)) == {"a": client.UNKNOWN}
+    assert dict(remembering().image_info(["a"], details=True)) == {"a": client.UNKNOWN}
     server.answer = told(200, reply("image"))
-    assert dict(remembering(tmp_path, server).image_info(["a"], details=True))["a"]["licence"] == "CC BY 4.0"
+    assert licence_of(remembering(), "a") == "CC BY 4.0"
 
 
-def test_an_image_without_an_answer_stops_no_listing_and_a_service_that_is_down_does(tmp_path, server):
+def test_an_image_without_an_answer_stops_no_listing_and_a_service_that_is_down_does(remembering, server, monkeypatch):
+    monkeypatch.setattr("urllib3.util.retry.Retry._sleep_backoff", lambda self: None)
     well, oops = told(200, reply("image")), told(500, {"message": "oops"})
     server.answer = lambda asked: (oops if "bad" in asked.path else well)(asked)
-    atlas = remembering(tmp_path, server)
+    atlas = remembering()
     found = dict(atlas.image_info(["a", "bad", "c"], details=True))
     assert found["bad"] == client.UNAVAILABLE and found["a"]["licence"] == found["c"]["licence"] == "CC BY 4.0"
     with pytest.raises(DataError, match="status 500"):
         list(atlas.image_info([f"bad{number}" for number in range(client.AT_MOST)], details=True))
 
 
-def test_the_day_of_a_listing_is_that_of_its_oldest_answer(tmp_path, server, monkeypatch):
-    list(remembering(tmp_path, server).image_info(["a"], details=True))
-    atlas = remembering(tmp_path, server)
+def test_the_day_of_a_listing_is_that_of_its_oldest_answer(remembering):
+    licence_of(remembering(), "a")
+    atlas = remembering()
     before = atlas.oldest
     atlas.oldest = before + datetime.timedelta(days=3)  # as if the client had been made then
-    list(atlas.image_info(["b"], details=True))
+    licence_of(atlas, "b")
     assert atlas.oldest > before + datetime.timedelta(days=2)
-    list(atlas.image_info(["a"], details=True))
+    licence_of(atlas, "a")
     assert atlas.oldest <= before
 
 
-def test_a_fresh_listing_passes_over_what_is_remembered(tmp_path, server):
+def test_a_fresh_listing_passes_over_what_is_remembered(remembering, server):
+    def count(**options):
+        return len(list(remembering().occurrences(QUERY, PRIMA, **options)))
+
     page = reply("search_mixed_versions")
     server.answer = told(200, page)
-    query, one = client.Query(taxon=ID), "https://taxa.example/prima"
-    assert len(list(remembering(tmp_path, server).occurrences(query, one))) == 3
+    assert count() == 3
     page |= {"totalRecords": 2, "occurrences": page["occurrences"][:2]}
-    assert len(list(remembering(tmp_path, server).occurrences(query, one))) == 3
-    assert len(list(remembering(tmp_path, server).occurrences(query, one, fresh=True))) == 2
-    assert len(list(remembering(tmp_path, server).occurrences(query, one))) == 2
+    assert (count(), count(fresh=True), count()) == (3, 2, 2)
 
 
 # ---- answers of the real services ------------------------------------------------------------------------------------
@@ -699,21 +631,16 @@ def test_recorded_facets_that_are_cut_are_refused(name, field):
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        (
-            "portal_v3_occurrences_search_with_image_2022",
-            {"event_date": "2018-06-13", "basis_of_record": "HUMAN_OBSERVATION", "genus": "Macropus"},
-        ),
-        (
-            "spocc_v2_occurrences_search_macropus_2020-12-19",
-            {"event_date": "2016-04-01", "basis_of_record": "HUMAN_OBSERVATION", "species": "", "images": []},
-        ),
+        ("portal_v3_occurrences_search_with_image_2022", {"event_date": "2018-06-13", "genus": "Macropus"}),
+        ("spocc_v2_occurrences_search_macropus_2020-12-19", {"event_date": "2016-04-01", "species": "", "images": []}),
     ],
 )
 def test_recorded_pages(name, columns):
     body = recorded(name)
     body |= {"totalRecords": len(body["occurrences"])}
-    first, *_ = atlas_of(lambda *_: body)[0].occurrences(client.Query(taxon=ID), "x")
+    first, *_ = atlas_of(lambda *_: body)[0].occurrences(QUERY, "x")
     assert {column: first[column] for column in columns} == columns
+    assert first["basis_of_record"] == "HUMAN_OBSERVATION"
     assert re.fullmatch(r"[0-9a-f-]{36}", first["occurrence"])
     assert first["latitude"] and first["recorded_by"] and first["data_resource"]
 

@@ -1,6 +1,5 @@
 """Credits: no picture without its line, no closed licence passed over, and a description that Croissant can read."""
 
-import csv
 import datetime
 import json
 import logging
@@ -13,68 +12,61 @@ from hypothesis import strategies as st
 
 from seran_lib.collect import credits
 from seran_lib.collect.credits import write_credits, write_croissant
+from seran_lib.data.tables import read_rows, write_rows
+from seran_lib.files import file_sha256
 
 ROWS = [
     {
         "image_id": "a1",
         "file": "images/apis_mellifera/a1.jpg",
         "label": "Apis mellifera",
-        "group": "o1",
-        "sha256": "0" * 64,
         "width": "40",
         "height": "48",
         "licence": "CC BY 4.0",
         "creator": "Observer one",
         "rights_holder": "Museum | North",
         "data_resource": "Insects | of the North",
-        "record": "https://atlas.example/occurrences/o1",
         "source_url": "https://atlas.example/images/image/a1/large",
     },
     {
         "image_id": "b2",
         "file": "images/apis_mellifera/b2.jpg",
         "label": "Apis mellifera",
-        "group": "o2",
-        "sha256": "1" * 64,
-        "width": "41",
-        "height": "49",
         "licence": "ALL-RIGHTS-RESERVED",
         "creator": "Observer two",
-        "rights_holder": "",
         "data_resource": "Garden survey",
-        "record": "https://atlas.example/occurrences/o2",
         "source_url": "https://atlas.example/images/image/b2/original",
     },
     {
         "image_id": "c3",
         "file": "images/bombus_terrestris/c3.jpg",
         "label": "Bombus terrestris",
-        "group": "c3",
-        "sha256": "2" * 64,
-        "width": "42",
-        "height": "50",
-        "licence": "",
-        "creator": "",
-        "rights_holder": "",
         "data_resource": "Garden survey",
-        "record": "",
         "source_url": "https://files.example/c3.jpg?download=1",
         "attribution": "The photographers of the survey",
     },
 ]
-MANIFEST = pd.DataFrame(ROWS).fillna("")
+MANIFEST = pd.DataFrame(ROWS).fillna("").to_dict("records")
+SHORT = [{name: row[name] for name in ("image_id", "file", "label")} for row in MANIFEST]
 QUERY = {"taxon": "Apidae", "region": "Tasmania", "listed": "2026-11-23"}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    MANIFEST.to_csv(tmp_path / "manifest.csv", index=False)
+    write_rows(tmp_path / "manifest.csv", list(MANIFEST[0]), MANIFEST)
     return tmp_path
 
 
 def credit_rows(folder):
-    with open(folder / "CREDITS.csv", newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return [row for _, row in read_rows(folder / "CREDITS.csv")]
+
+
+def summary(folder):
+    return (folder / "CREDITS.md").read_text(encoding="utf-8")
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_every_image_has_its_line(folder):
@@ -92,49 +84,36 @@ def test_every_image_has_its_line(folder):
     assert third["image_page"] == "https://files.example/c3.jpg"
 
 
-def test_the_page_of_a_live_picture_is_the_one_people_see(folder):
-    address = "https://api.ala.org.au/images/image/a-1/{}"
-    write_credits(folder, ({"image_id": size, "source_url": address.format(size)} for size in ("large", "original")))
-    assert {row["image_page"] for row in credit_rows(folder)} == {"https://images.ala.org.au/image/a-1"}
-
-
 def test_one_credit_line_for_all_stands_where_no_column_names_creators(folder):
-    write_credits(folder, MANIFEST.drop(columns="creator"))
+    write_credits(folder, ({name: row[name] for name in row if name != "creator"} for row in MANIFEST))
     assert [row["creator"] for row in credit_rows(folder)] == ["", "", "The photographers of the survey"]
 
 
 def test_the_summary_counts_and_warns_of_what_must_stay_here(folder):
     write_credits(folder, MANIFEST)
-    text = (folder / "CREDITS.md").read_text(encoding="utf-8")
-    assert "**2 of 3 images have no open licence**" in text
-    assert "must not be redistributed" in text
-    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert "**2 of 3 images have no open licence**" in summary(folder)
+    assert "must not be redistributed" in summary(folder)
+    rows = [line for line in summary(folder).splitlines() if line.startswith("| ")]
     assert "| [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/) | 1 | allowed, on its terms |" in rows
     assert "| unknown | 1 | no |" in rows
     assert rows[-2:] == ["| Garden survey | 2 |", "| Insects \\| of the North | 1 |"]  # most first
-
-
-def test_an_open_set_is_not_warned_of(folder):
     write_credits(folder, MANIFEST[:1])
-    assert "must not" not in (folder / "CREDITS.md").read_text(encoding="utf-8")
+    assert "must not" not in summary(folder)
 
 
 def test_a_manifest_without_any_credit_is_all_unknown(folder):
-    write_credits(folder, MANIFEST[["image_id", "file", "label"]])
+    write_credits(folder, SHORT)
     assert [row["licence"] for row in credit_rows(folder)] == ["", "", ""]
-    assert "**3 of 3 images have no open licence**" in (folder / "CREDITS.md").read_text(encoding="utf-8")
+    assert "**3 of 3 images have no open licence**" in summary(folder)
 
 
 def test_rows_may_come_one_by_one(folder):
-    def written():
-        return {path.name: path.read_bytes() for path in folder.iterdir()}
-
     write_credits(folder, MANIFEST)
     write_croissant(folder, MANIFEST, QUERY)
-    whole = written()
-    write_credits(folder, iter(ROWS))
+    whole = contents(folder)
+    write_credits(folder, iter(MANIFEST))
     write_croissant(folder, credits.manifest_rows(folder), QUERY)
-    assert written() == whole
+    assert contents(folder) == whole
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
@@ -148,7 +127,7 @@ def test_any_name_survives(folder, values):
     write_credits(folder, iter(rows))
     columns = ("image_id", "creator", "data_resource", "licence")
     assert [{column: row[column] for column in columns} for row in credit_rows(folder)] == rows
-    table = (folder / "CREDITS.md").read_text(encoding="utf-8").split("|:--|--:|\n")[1].splitlines()
+    table = summary(folder).split("|:--|--:|\n")[1].splitlines()
     assert sum(int(line.rsplit("|", 2)[1]) for line in table) == len(rows)
 
 
@@ -161,11 +140,8 @@ def test_croissant_reads_the_description_and_its_records(folder, caplog):
     assert "not standard" not in caplog.text
     assert dataset.metadata.name == "Photographs of Apidae Tasmania"
     assert dataset.metadata.date_published == datetime.datetime(2026, 11, 23)
-    assert set(dataset.metadata.license) == {
-        "ALL-RIGHTS-RESERVED",
-        "https://creativecommons.org/licenses/by/4.0/",
-        "unknown",
-    }
+    licences = {"ALL-RIGHTS-RESERVED", "https://creativecommons.org/licenses/by/4.0/", "unknown"}
+    assert set(dataset.metadata.license) == licences
     records = list(dataset.records("pictures_with_labels"))
     assert len(records) == 3
     first = {key.split("/")[1]: value for key, value in records[0].items()}
@@ -176,39 +152,31 @@ def test_croissant_reads_the_description_and_its_records(folder, caplog):
 
 def test_croissant_refuses_a_manifest_that_is_not_the_one_described(folder):
     """The checksum in the description is that of the manifest."""
-    write_croissant(folder, MANIFEST, QUERY)
-    described = json.loads((folder / "croissant.json").read_text(encoding="utf-8"))
-    (manifest,) = [entry for entry in described["distribution"] if entry["@type"] == "cr:FileObject"]
-    write_croissant(folder, MANIFEST, QUERY)
-    again = json.loads((folder / "croissant.json").read_text(encoding="utf-8"))
-    assert described == again
-    (folder / "manifest.csv").write_text("image_id,file,label\n")
-    write_croissant(folder, MANIFEST, QUERY)
-    assert manifest["sha256"] not in (folder / "croissant.json").read_text(encoding="utf-8")
+    described = []
+    for manifest in ((folder / "manifest.csv").read_text(), "image_id,file,label\n"):
+        (folder / "manifest.csv").write_text(manifest)
+        write_croissant(folder, MANIFEST, QUERY)
+        described.append(json.loads((folder / "croissant.json").read_text(encoding="utf-8"))["distribution"][0])
+    assert [one["@type"] for one in described] == ["cr:FileObject"] * 2
+    assert described[0]["sha256"] != described[1]["sha256"] == file_sha256(folder / "manifest.csv")
 
 
 @pytest.mark.parametrize("query", [{}, {"taxon": "", "region": None, "listed": ""}])
-def test_a_plan_from_elsewhere_is_described_without_a_date(folder, query):
-    short = MANIFEST[["image_id", "file", "label"]]
-    short.to_csv(folder / "manifest.csv", index=False)
+@pytest.mark.parametrize("images", [0, 3])
+def test_a_plan_from_elsewhere_is_described_without_a_date(folder, query, images):
+    short = SHORT[:images]
+    write_rows(folder / "manifest.csv", list(SHORT[0]), short)
+    write_credits(folder, short)
     write_croissant(folder, short, query)
     assert "datePublished" not in (folder / "croissant.json").read_text(encoding="utf-8")
     dataset = mlcroissant.Dataset(jsonld=folder / "croissant.json")
     assert not dataset.metadata.ctx.issues.errors
-    assert len(list(dataset.records("pictures_with_labels"))) == 3
-
-
-def test_a_set_without_a_picture_is_described_too(folder):
-    empty = MANIFEST[:0]
-    empty.to_csv(folder / "manifest.csv", index=False)
-    write_credits(folder, empty)
-    write_croissant(folder, empty, QUERY)
-    assert not mlcroissant.Dataset(jsonld=folder / "croissant.json").metadata.ctx.issues.errors
+    assert not images or len(list(dataset.records("pictures_with_labels"))) == images
 
 
 def test_nothing_half_written_takes_the_place_of_the_old(folder):
     write_credits(folder, MANIFEST)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
 
     def breaks():
         yield ROWS[0]
@@ -216,4 +184,4 @@ def test_nothing_half_written_takes_the_place_of_the_old(folder):
 
     with pytest.raises(RuntimeError):
         write_credits(folder, breaks())
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before

@@ -1,28 +1,20 @@
 """A plan from Zenodo's list of files and a table of labels, with replies written by us after its REST API."""
 
-import csv
-import io
-import json
-
 import pytest
-import requests
-from requests.adapters import BaseAdapter
+from misbehaving import answering
 
 from seran_lib import cli
 from seran_lib.collect import zenodo
 from seran_lib.collect.zenodo import Label
 from seran_lib.commands import data as command
+from seran_lib.data.tables import read_rows
 from seran_lib.errors import DataError
 
 
 def record(number, *names, **metadata):
+    address = f"https://zenodo.org/api/records/{number}/files/{{}}/content"
     files = [
-        {
-            "key": name,
-            "size": 1000 + k,
-            "checksum": f"md5:{k:032x}",
-            "links": {"self": f"https://zenodo.org/api/records/{number}/files/{name}/content"},
-        }
+        {"key": name, "size": 1000 + k, "checksum": f"md5:{k:032x}", "links": {"self": address.format(name)}}
         for k, name in enumerate(names)
     ]
     about = {
@@ -35,34 +27,13 @@ def record(number, *names, **metadata):
     return {"id": number, "doi": doi, "doi_url": f"https://doi.org/{doi}", "metadata": about | metadata, "files": files}
 
 
-class Zenodo(BaseAdapter):
-    """Answers for the records it holds."""
-
-    def __init__(self, *records):
-        super().__init__()
-        self.records = {str(one["id"]): one for one in records}
-
-    def send(self, request, **kwargs):
-        response = requests.Response()
-        found = self.records.get(request.url.rpartition("/")[2])
-        response.status_code = 200 if found else 404
-        response.raw = io.BytesIO(json.dumps(found).encode())
-        response.url, response.request = request.url, request
-        return response
-
-    def close(self):
-        pass
-
-
 def session(*records):
-    made = requests.Session()
-    made.mount("https://", Zenodo(*records))
-    return made
+    held = {str(one["id"]): one for one in records}
+    return answering(lambda path, *_: held.get(path.rpartition("/")[2], (404, None)))[0]
 
 
 def rows(folder):
-    with (folder / "plan.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return [row for _, row in read_rows(folder / "plan.csv")]
 
 
 LABELS = {"a1_d.JPG": Label("erato", "a1"), "a2_d.JPG": Label("cyrbia"), "b1.tif": Label("erato")}
@@ -71,16 +42,12 @@ LABELS = {"a1_d.JPG": Label("erato", "a1"), "a2_d.JPG": Label("cyrbia"), "b1.tif
 def test_labelled_pictures_of_all_records_with_checksum_licence_and_authors(tmp_path):
     one, two = record(11, "a1_d.JPG", "a1_v.JPG", "a2_d.JPG", "about.csv"), record(12, "b1.tif")
     plan = zenodo.plan_records(session(one, two), ["11", "12"], LABELS, tmp_path)
-    assert [(row["label"], row["image_id"]) for row in rows(tmp_path)] == [
-        ("cyrbia", "a2_d"),
-        ("erato", "a1_d"),
-        ("erato", "b1"),
-    ]
+    named = [(row["label"], row["image_id"], row["group"]) for row in rows(tmp_path)]
+    assert named == [("cyrbia", "a2_d", ""), ("erato", "a1_d", "a1"), ("erato", "b1", "")]
     row = rows(tmp_path)[0]
     assert row["source_url"] == "https://zenodo.org/api/records/11/files/a2_d.JPG/content"
     assert (row["source_md5"], row["source_bytes"]) == (f"{2:032x}", "1002")
     assert (row["licence"], row["record"]) == ("CC BY 4.0", "https://doi.org/10.5281/zenodo.11")
-    assert [row["group"] for row in rows(tmp_path)] == ["", "a1", ""]
     assert row["attribution"] == "Collector, A.; Collector, B. (2020), Drawer 11"
     assert (plan.images, plan.species, plan.bytes, plan.assumed) == (3, 2, 3002, 0)
     assert plan.counts == {"pictures": 4, "without_label": 1, "planned": 3}

@@ -1,11 +1,11 @@
 """`seran data` from the first question to the split, on a small demo atlas."""
 
-import csv
 import hashlib
 import json
 import os
 import shutil
 from functools import partial
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -16,6 +16,7 @@ from seran_lib.collect.ala import addresses
 from seran_lib.commands import data as command
 from seran_lib.data.manifest import read_manifest
 from seran_lib.data.names import slug
+from seran_lib.data.tables import read_rows, write_rows
 from seran_lib.demo.atlas import server
 from seran_lib.errors import DataError
 from seran_lib.train.settings import resolve
@@ -39,8 +40,7 @@ def collected(small, tmp_path_factory):
 
 
 def rows(path):
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return [row for _, row in read_rows(path)]
 
 
 def test_plan_says_what_would_be_fetched_and_fetches_nothing(small, tmp_path, capsys):
@@ -50,13 +50,8 @@ def test_plan_says_what_would_be_fetched_and_fetches_nothing(small, tmp_path, ca
     planned = rows(tmp_path / "set" / "plan.csv")
     assert {row["licence"].split(" 3")[0].split(" 4")[0] for row in planned} == {"CC BY"}
     assert max(pd.Series([row["label"] for row in planned]).value_counts()) <= 6
-    for words in (
-        f"{len(planned)}",
-        "licence CC BY 4.0",
-        "about 0 min at 5 pictures a second",
-        "next: seran data fetch",
-    ):
-        assert words in said
+    shown = ("licence CC BY 4.0", "about 0 min at 5 pictures a second", "next: seran data fetch", f"{len(planned)}")
+    assert all(words in said for words in shown)
     assert not (tmp_path / "set" / "images").exists()
 
 
@@ -80,19 +75,23 @@ def test_no_address_of_a_redirect_is_written_anywhere(collected):
 
 
 def test_an_interrupted_plan_asks_nothing_twice(small, tmp_path):
-    query = command.client.Query()
+    plans, asked = [], []
     with sources.service("demo") as service:
-        command.collect_plan(service.atlas(tmp_path), query, tmp_path, species=3)
-        first = len(service.demo.log)
-        planned = (tmp_path / "plan.csv").read_bytes()
-        command.collect_plan(service.atlas(tmp_path), query, tmp_path, species=3)
-        again = [path for _, _, path, status in service.demo.log[first:] if status == 200]
-    assert not again
-    assert (tmp_path / "plan.csv").read_bytes() == planned
+        for _ in range(2):
+            command.collect_plan(service.atlas(tmp_path), command.client.Query(), tmp_path, species=3)
+            plans.append((tmp_path / "plan.csv").read_bytes())
+            asked.append(sum(status == 200 for _, _, _, status in service.demo.log))
+    assert asked[0] == asked[1]
+    assert plans[0] == plans[1]
 
 
-def test_verify_names_what_was_damaged_and_fetch_mends_it(collected, tmp_path, capsys):
-    folder = shutil.copytree(collected, tmp_path / "set")
+@pytest.fixture
+def folder(collected, tmp_path):
+    """A copy of the collection, to be changed."""
+    return shutil.copytree(collected, tmp_path / "set")
+
+
+def test_verify_names_what_was_damaged_and_fetch_fixes_it(folder, capsys):
     assert cli.main(["data", "verify", str(folder)]) == 0
     damaged = folder / read_manifest(folder)["file"][0]
     original = damaged.read_bytes()
@@ -103,8 +102,7 @@ def test_verify_names_what_was_damaged_and_fetch_mends_it(collected, tmp_path, c
     assert damaged.read_bytes() == original
 
 
-def test_curate_and_split_end_with_a_set_to_train_on(collected, tmp_path, capsys):
-    folder = shutil.copytree(collected, tmp_path / "set")
+def test_curate_and_split_end_with_a_set_to_train_on(folder, tmp_path, capsys):
     manifest = read_manifest(folder)
     unwanted = manifest["image_id"][0]
     (folder / "decisions.csv").write_text(f"image_id,decision,value,reason,sha256\n{unwanted},drop,,blurred,\n")
@@ -132,8 +130,7 @@ def test_curate_and_split_end_with_a_set_to_train_on(collected, tmp_path, capsys
     assert "desicions.csv is no file" in capsys.readouterr().err
 
 
-def test_proposals_are_made_once_and_again_for_a_new_manifest(collected, tmp_path, monkeypatch):
-    folder = shutil.copytree(collected, tmp_path / "set")
+def test_proposals_are_made_once_and_again_for_a_new_manifest(folder, tmp_path, monkeypatch):
     (folder / "proposals.csv").unlink(missing_ok=True)
     calls = []
     propose = command.proposals.propose
@@ -148,8 +145,7 @@ def test_proposals_are_made_once_and_again_for_a_new_manifest(collected, tmp_pat
     assert len(calls) == 2
 
 
-def test_copies_stay_together_where_their_ids_look_like_numbers(collected, tmp_path):
-    folder = shutil.copytree(collected, tmp_path / "set")
+def test_copies_stay_together_where_their_ids_look_like_numbers(folder, tmp_path):
     manifest = read_manifest(folder)
     manifest["image_id"] = [f"{number:05d}" for number in range(len(manifest))]
     manifest.to_csv(folder / "manifest.csv", index=False)
@@ -179,11 +175,11 @@ def test_a_list_from_elsewhere_is_fetched_checked_and_credited(collected, tmp_pa
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     sums = [hashlib.md5((collected / file).read_bytes()).hexdigest() for file in known["file"]]
-    with (folder / "plan.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["image_id", "label", "source_url", "source_md5", "licence", "record"])
-        for k, (row, md5) in enumerate(zip(known.itertuples(), sums, strict=True)):
-            writer.writerow([f"x{k}", row.label, row.source_url, md5 if k else "0" * 32, "CC BY 4.0", "one record"])
+    columns = ["image_id", "label", "source_url", "source_md5", "licence", "record"]
+    listed = known.assign(
+        image_id=["x0", "x1", "x2"], source_md5=["0" * 32, *sums[1:]], licence="CC BY 4.0", record="1"
+    )
+    write_rows(folder / "plan.csv", columns, listed.to_dict("records"))
     with sources.service("demo") as service:
         monkeypatch.setattr(sources, "service", lambda source: sources.contextlib.nullcontext(service))
         assert cli.main(["data", "fetch", str(folder)]) == 1
@@ -214,22 +210,19 @@ def test_wrong_questions_get_an_answer_in_words(small, tmp_path, monkeypatch, ca
     assert message in capsys.readouterr().err
 
 
-def test_a_service_that_cannot_be_reached_is_said_so(tmp_path, monkeypatch, capsys):
-    def unreachable(*args, **kwargs):
-        raise requests.ConnectionError("no route")
-
-    monkeypatch.setattr(sources.Service, "atlas", unreachable)
-    assert cli.main(["data", "plan", str(tmp_path / "set")]) == 1
-    assert "cannot be reached" in capsys.readouterr().err
-
-
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
-    def interrupted(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sources.Service, "atlas", interrupted)
-    assert cli.main(["data", "plan", str(tmp_path / "set")]) == 130
-    assert "Give the same command again" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (requests.ConnectionError("no route"), 1, "cannot be reached"),
+        (KeyboardInterrupt(), 130, "Give the same command again"),
+    ],
+)
+def test_a_service_that_is_not_reached_and_ctrl_c_are_answered_in_words(
+    tmp_path, monkeypatch, capsys, error, code, said
+):
+    monkeypatch.setattr(sources.Service, "atlas", mock.Mock(side_effect=error))
+    assert cli.main(["data", "plan", str(tmp_path / "set")]) == code
+    assert said in capsys.readouterr().err
 
 
 def test_the_words_for_data_lead_to_folders(tmp_path, monkeypatch):

@@ -433,7 +433,7 @@ def test_proposals_as_a_spreadsheet_gives_them_and_bad_ones(tmp_path):
 
 def test_the_same_input_gives_the_same_bytes(source, out, tmp_path):
     collection(source, "aabbab", attribution=["a\rb", "c\r\nd", 'q"', "x,y", "", "é"], licence=["CC BY 4.0"] * 6)
-    write_credits(source, read_manifest(source))
+    write_credits(source, read_manifest(source).to_dict("records"))
     choices = decided(p0=("crop", "0 0 20 20"), p3="drop", p1=("label", "b"), p4="keep")
     clusters = proposed(("p4", "group", "", "p0"), ("p2", "group", "", "p5"))
     curate(source, choices, out, min_images=1, proposals=clusters)
@@ -472,7 +472,7 @@ def test_credits_name_what_is_left_and_what_was_changed(source, out):
     collection(source, "aabb", licence=["CC BY 4.0", "CC BY-ND 4.0", "CC BY 4.0", "CC0 1.0"], creator=list("wxyz"))
     curate(source, decided(p0="drop"), out, min_images=1)
     assert not (out / "CREDITS.csv").exists()  # the source had none
-    write_credits(source, read_manifest(source))
+    write_credits(source, read_manifest(source).to_dict("records"))
     curate(source, decided(p0="drop", p1=("crop", "0 0 20 20")), out, min_images=1)
     credits = pd.read_csv(out / "CREDITS.csv", keep_default_na=False).set_index("image_id")
     assert credits["creator"].to_dict() == {"p1": "x", "p2": "y", "p3": "z"}
@@ -484,7 +484,7 @@ def test_credits_name_what_is_left_and_what_was_changed(source, out):
 
 def test_credits_name_what_an_earlier_curation_changed(source, out, tmp_path):
     collection(source, "aabb", licence=["CC BY 4.0", "CC BY-ND 4.0", "CC BY 4.0", "CC0 1.0"])
-    write_credits(source, read_manifest(source))
+    write_credits(source, read_manifest(source).to_dict("records"))
     curate(source, decided(p1=("crop", "0 0 20 20")), out, min_images=1)
     curate(out, decided(p1="keep", p2=("crop", "0 0 20 20")), tmp_path / "twice", min_images=1)
     credits = pd.read_csv(tmp_path / "twice" / "CREDITS.csv", keep_default_na=False).set_index("image_id")

@@ -1,11 +1,16 @@
-"""A web server on this machine that answers as a test tells it to, damages answers on their way, and keeps a log."""
+"""Services that answer as a test tells them to: on this machine, damaged on the way, or without a network."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple, Self
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from requests.adapters import BaseAdapter
 
 
 class Asked(NamedTuple):
@@ -78,25 +83,46 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def _send(self, reply: Reply) -> None:
-        body, write = reply.body, self.wfile.write
+        body = reply.body
         head = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
         head = f"HTTP/1.1 {reply.status} .\r\n{head}".encode()
         sized = head + f"Content-Length: {len(body)}\r\n\r\n".encode()
         chunked = head + b"Transfer-Encoding: chunked\r\n\r\n"
+        on_the_wire = {
+            "": [sized + body],
+            "cut": [],
+            "truncate": [sized + body[: len(body) // 2]],
+            "chunks": [chunked + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"],
+            "cut_chunks": [chunked + b"10\r\n" + body[:16] + b"\r\n"],
+            "drip": [sized, *(bytes([byte]) for byte in body)],
+        }
         self.close_connection |= reply.damage in ("cut", "truncate", "cut_chunks")
-        match reply.damage:
-            case "cut":
-                pass
-            case "truncate":
-                write(sized + body[: len(body) // 2])
-            case "cut_chunks":
-                write(chunked + b"10\r\n" + body[:16] + b"\r\n")
-            case "chunks":
-                write(chunked + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
-            case "drip":
-                write(sized)
-                for byte in body:
-                    write(bytes([byte]))
-                    time.sleep(0.02)
-            case _:
-                write(sized + body)
+        for part in on_the_wire[reply.damage]:
+            self.wfile.write(part)
+            time.sleep(0.02 if reply.damage == "drip" else 0)
+
+
+def answering(answer: Callable) -> tuple[requests.Session, list[tuple[str, dict]]]:
+    """A session for HTTPS that goes nowhere, and the path and parameters of each request made through it.
+
+    `answer(path, parameters, request)` returns content for JSON, a text, or (status, either).
+    """
+    asked = []
+
+    class Adapter(BaseAdapter):
+        def send(self, request, **kwargs):
+            split = urlsplit(request.url)
+            asked.append((split.path, parse_qs(split.query)))
+            body = answer(*asked[-1], request)
+            status, body = body if isinstance(body, tuple) else (200, body)
+            response = requests.Response()
+            response.status_code, response.url, response.request = status, request.url, request
+            response._content = (body if isinstance(body, str) else json.dumps(body)).encode()
+            return response
+
+        def close(self):
+            pass
+
+    session = requests.Session()
+    session.mount("https://", Adapter())
+    return session, asked

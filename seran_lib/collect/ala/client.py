@@ -25,7 +25,7 @@ from seran_lib.collect.ala import replies
 from seran_lib.collect.ala.addresses import IMAGES, NAMES, OCCURRENCES
 from seran_lib.collect.ala.query import IDENTIFIER, Query, quoted
 from seran_lib.collect.ala.replies import ChangedError, text_of
-from seran_lib.collect.http import TIMEOUT, make_polite
+from seran_lib.collect.http import TIMEOUT, polite_session
 from seran_lib.errors import DataError
 
 PAGE = 500  # records asked for at once
@@ -44,6 +44,7 @@ _FIELDS = (
     "id,species,speciesID,genus,family,order,imageIDs,images,license,dataResourceName,recordedBy,eventDate,year,month,"
     "basisOfRecord,decimalLatitude,decimalLongitude"
 )
+_EVERYTHING = {"q": "*:*", "disableAllQualityFilters": "true"}
 _SAME_NAME = ("exactMatch", "canonicalMatch", "phraseMatch", "taxonIdMatch")  # others are guesses
 
 _CURE = "Try again later; if it stays so, the service has changed and this client must follow."
@@ -195,10 +196,7 @@ class Atlas:
                 fresh = True
 
     def _facet(self, field: str, terms: list[str], fresh: bool = False) -> list[replies.FacetRow]:
-        params = {
-            **{"q": "*:*", "fq": terms, "facets": field, "flimit": -1, "fsort": "count"},
-            "disableAllQualityFilters": "true",
-        }
+        params = _EVERYTHING | {"fq": terms, "facets": field, "flimit": -1, "fsort": "count"}
         address = f"{self.occurrences_base}/occurrences/facets"
         return self._ask(lambda reply: replies.facet_rows(reply, field), address, fresh=fresh, params=params)
 
@@ -230,10 +228,8 @@ class Atlas:
     def _first_records(self, terms: list[str], fresh: bool) -> tuple[int, list[dict]]:
         """How many records there are, and all of them; or none of them where the service will not give out so many."""
         found: dict[str, dict] = {}
-        params = {
-            **{"q": "*:*", "fq": terms, "fl": _FIELDS, "facet": "false", "sort": "id", "dir": "asc", "pageSize": PAGE},
-            "disableAllQualityFilters": "true",
-        }
+        params = _EVERYTHING | {"fq": terms, "fl": _FIELDS, "facet": "false", "pageSize": PAGE}
+        params |= {"sort": "id", "dir": "asc"}
         total = -1
         while total < 0 or len(found) < total:
             asked = len(found)
@@ -284,7 +280,7 @@ class Atlas:
 
 def listing_session(
     folder: str | Path, *, per_second: float = 5.0, reroute: Mapping[str, str] | None = None
-) -> requests_cache.CachedSession:
+) -> Session:
     """A session as of `http.polite_session` that remembers answers for seven days, in `LISTING`.
 
     A listing that was interrupted asks nothing twice then; remembered answers do not wait for their turn. Only answers
@@ -300,8 +296,7 @@ def listing_session(
         allowable_codes=(200,),
         allowable_methods=("GET", "POST"),
     )
-    make_polite(session, per_second=per_second, reroute=reroute)
-    return session
+    return polite_session(session, per_second=per_second, reroute=reroute)
 
 
 def _refusal(method: str, response: Response, error: Exception) -> DataError:

@@ -107,17 +107,16 @@ class _Listing:
                 images += self._records_of(one)
                 bar.set_postfix(images=images)
 
-    def _records_of(self, one: SpeciesCount) -> int:
+    def _records_of(self, one: SpeciesCount, fresh: bool = False) -> int:
         """Store the records of a species; when they change meanwhile, once more from the start. Returns the images."""
-        for fresh in (False, True):
-            try:
-                with self._store:  # all of the species or nothing
-                    records = self._atlas.occurrences(self._query, one.species_id, fresh=fresh)
-                    return sum(self._add(record, one) for record in records)
-            except ChangedError:
-                if fresh:
-                    raise
-        raise AssertionError("unreachable")
+        try:
+            with self._store:  # all of the species or nothing
+                records = self._atlas.occurrences(self._query, one.species_id, fresh=fresh)
+                return sum(self._add(record, one) for record in records)
+        except ChangedError:
+            if fresh:
+                raise
+        return self._records_of(one, fresh=True)
 
     def _add(self, record: dict, one: SpeciesCount) -> int:
         uuid, images = record["occurrence"], record.pop("images")
@@ -219,23 +218,14 @@ def _attribution(record: dict, info: dict, page: str) -> str:
 
 
 def _question(atlas: Atlas, query: Query, counts: dict[str, int]) -> dict[str, object]:
-    return {
-        "taxon": query.taxon,
+    """What was asked; days as ISO dates, "" for none."""
+    asked = vars(query) | {day: str(getattr(query, day) or "") for day in ("since", "until", "as_of")}
+    services = {"occurrences": atlas.occurrences_base, "images": atlas.images_base, "names": atlas.names_base}
+    return asked | {
         "taxon_id": atlas.taxon_id(query.taxon),
-        "region": query.region,
-        "since": query.since.isoformat() if query.since else "",
-        "until": query.until.isoformat() if query.until else "",
-        "basis": query.basis,
-        "licences": query.licences,
-        "exclude_resources": query.exclude_resources,
-        "as_of": query.as_of.isoformat() if query.as_of else "",
         "as_of_statement": AS_OF_STATEMENT if query.as_of else "",
         "filters": atlas.terms(query),
-        "services": {
-            "occurrences": atlas.occurrences_base,
-            "images": atlas.images_base,
-            "names": atlas.names_base,
-        },
+        "services": services,
         "listed": atlas.oldest.date().isoformat(),
         "counts": counts,
     }

@@ -2,19 +2,17 @@
 
 import socket
 import struct
-import threading
 import time
-from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 
-# On any request; and on requests for the bytes of an image only.
-ANYWHERE = ("busy", "unavailable", "html", "redirect_loop", "cut", "truncate", "drip")
-ON_IMAGES = ("missing", "wrong_type", "changed")
+KINDS = "busy unavailable html redirect_loop cut truncate drip missing wrong_type changed".split()
 
 
 @dataclass
 class Faults:
-    """What goes wrong next. May be set at any time, from any thread.
+    """What goes wrong with an image. May be set at any time, from any thread.
 
     | kind | the answer |
     |---|---|
@@ -32,39 +30,21 @@ class Faults:
 
     retry_after: int | str = 1
     drip_pause: float = 0.1
-    _images: dict[str, tuple[str, int]] = field(default_factory=dict, repr=False)
-    _next: deque[str] = field(default_factory=deque, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _images: dict[str, Iterator[str]] = field(default_factory=dict, repr=False)
 
     def set(self, image_id: str, kind: str, times: int = 0) -> None:
         """Answer requests for the bytes of an image in this way: `times` times, or until cleared (0)."""
-        _known(kind)
-        with self._lock:
-            self._images[image_id] = kind, times
-
-    def next(self, kind: str, n: int = 1) -> None:
-        """Answer the next `n` requests in this way; kinds that need a picture wait for requests for one."""
-        _known(kind)
-        with self._lock:
-            self._next.extend([kind] * n)
+        if kind not in KINDS:
+            raise ValueError(f"fault {kind!r} is unknown; choose from {', '.join(KINDS)}")
+        self._images[image_id] = repeat(kind, times) if times else repeat(kind)
 
     def clear(self) -> None:
         """Nothing goes wrong any more."""
-        with self._lock:
-            self._images.clear()
-            self._next.clear()
+        self._images.clear()
 
     def take(self, image_id: str | None) -> str:
-        """The fault for a request for an image, or (None) for anything else; "" if there is none."""
-        with self._lock:
-            if self._next and (image_id is not None or self._next[0] in ANYWHERE):
-                return self._next.popleft()
-            kind, times = self._images.get(image_id, ("", 0))
-            if times == 1:
-                del self._images[image_id]
-            elif times > 1:
-                self._images[image_id] = kind, times - 1
-            return kind
+        """The fault for a request for an image; "" if there is none, or (None) for any other request."""
+        return next(self._images.get(image_id, iter(())), "")
 
     def send(self, kind: str, connection: socket.socket, head: bytes, body: bytes) -> bool:
         """Send an answer, badly if `kind` says so. Returns whether the connection may be used again."""
@@ -82,8 +62,3 @@ class Faults:
             return True
         connection.sendall(head + body)  # in one piece: two would wait for a delayed acknowledgement, 40 ms
         return True
-
-
-def _known(kind: str) -> None:
-    if kind not in ANYWHERE + ON_IMAGES:
-        raise ValueError(f"fault {kind!r} is unknown; choose from {', '.join(ANYWHERE + ON_IMAGES)}")

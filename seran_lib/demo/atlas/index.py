@@ -6,6 +6,7 @@ SpatialSearchRequestParams.java (parameters and defaults), OccurrenceIndex.java 
 
 import calendar
 import datetime
+import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -28,6 +29,10 @@ JSON_NAMES = {
     "imageIDs": ("image", "images", "imageUrl", "smallImageUrl", "thumbnailUrl", "largeImageUrl", "imageUrls"),
 }
 ONLY_ASKED_FOR = ("firstLoadedDate",)  # in JSON by `fl` only
+_NAMED = (  # what a facet shows instead of an id
+    *(("speciesID", "species"), ("genusID", "genus")),
+    *(("taxonConceptID", "scientificName"), ("dataResourceUid", "dataResourceName")),
+)
 _LONG = {"PRESERVED_SPECIMEN": "Preserved specimen", "HUMAN_OBSERVATION": "Human observation"}
 
 
@@ -164,12 +169,10 @@ def _equals(field: str, wanted: str, wild: bool) -> Test:
 
 def _range(field: str, text: str) -> Test:
     low, high = (None if end == "*" else _bound(field, end) for end in re.split(r"\s+TO\s+", text[1:-1].strip()))
-    open_low, open_high = text[0] == "{", text[-1] == "}"
+    above, below = (operator.lt if mark in "{}" else operator.le for mark in (text[0], text[-1]))
 
     def inside(value: object) -> bool:
-        return (low is None or low < value or (low == value and not open_low)) and (
-            high is None or value < high or (high == value and not open_high)
-        )
+        return (low is None or above(low, value)) and (high is None or below(value, high))
 
     return lambda record: any(inside(value) for value in record[field])
 
@@ -193,7 +196,8 @@ class Index:
         self._pairs = [(document(sighting), sighting) for sighting in records.sightings]
         self._fields = tuple(self._pairs[0][0])
         self._page_depth_max = page_depth_max
-        self._names = {id_: name for record, _ in self._pairs for id_, name in _id_names(record)}
+        named = (record for record, _ in self._pairs)
+        self._names = {one[key][0]: one[name][0] for one in named for key, name in _NAMED if one[key]} | _LONG
 
     def _matching(self, params: Params) -> list[tuple[Document, Sighting]]:
         tests = [_Parser(text, self._fields).parse() for text in [*params.get("q", []), *params.get("fq", [])] if text]
@@ -265,14 +269,10 @@ class Index:
         in_order = sorted(counts) if sort == "index" else sorted(counts, key=counts.get, reverse=True)
         rows = [self._row(name, value, counts[value]) for value in in_order]
         if absent := sum(not record[field] for record, _ in found):
-            rows.append(
-                {"label": "Not supplied", "i18nCode": f"{name}.novalue", "count": absent, "fq": f"-{name}:*"},
-            )
+            rows.append({"label": "Not supplied", "i18nCode": f"{name}.novalue", "count": absent, "fq": f"-{name}:*"})
         rows = rows[offset:] if limit < 0 else rows[offset : offset + limit]
-        count = len(counts)
-        if offset:
-            count = len(rows)
-        elif limit >= 0:
+        count = len(rows) if offset else len(counts)
+        if not offset and limit >= 0:
             count += 1 + count // 50  # a HyperLogLog estimate, here always too high
         return {"fieldName": name, "fieldResult": rows, "count": count}
 
@@ -300,13 +300,6 @@ class Index:
             **above,
             "issues": ["noIssue"],
         }
-
-
-def _id_names(record: Document) -> list[tuple[str, str]]:
-    """What a facet shows instead of an id or a code."""
-    pairs = [("speciesID", "species"), ("genusID", "genus"), ("taxonConceptID", "scientificName")]
-    pairs.append(("dataResourceUid", "dataResourceName"))
-    return [(record[key][0], record[name][0]) for key, name in pairs if record[key]] + list(_LONG.items())
 
 
 def _last(params: Params, name: str, default: str) -> str:

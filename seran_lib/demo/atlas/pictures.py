@@ -16,7 +16,6 @@ from seran_lib.demo.atlas.records import ADDRESS, IMAGES, LICENCES, MUSEUM, RESO
 from seran_lib.demo.insects.picture import Drawing, draw_empty, draw_insect
 
 LONGEST = {"original": 0, "large": 650, "thumbnail": 300}  # longest side in pixels; 0: as uploaded
-NO_PICTURE = ("broken", "missing")  # kinds of which nothing can be decoded
 TINY = 20  # pixels of the shorter side
 _QUALITY = {"recompressed": 40, "smaller": 82, "mirrored": 86}
 
@@ -205,16 +204,13 @@ class Pictures:
         elif picture.change == "mirrored":
             drawing = replace(drawing, image=ImageOps.mirror(drawing.image), mask=drawing.mask[:, ::-1].copy())
         content = encode(drawing.image, "PNG" if picture.png else "JPEG", _QUALITY.get(picture.change, 90))
-        if picture.kind in NO_PICTURE:
-            spoilt = None if picture.kind == "missing" else self._break(content, picture)
-            return File(spoilt, "image/jpeg", *drawing.image.size, None)
+        if picture.kind == "missing":
+            return File(None, "image/jpeg", *drawing.image.size, None)
+        if picture.kind == "broken":  # cut short already when uploaded, or noise behind the first bytes of a JPEG
+            noise = np.random.default_rng([self._seed, 14, picture.animal]).bytes(len(content))
+            broken = content[: len(content) // 3] if picture.change == "cut" else content[:4] + noise
+            return File(broken, "image/jpeg", *drawing.image.size, None)
         return File(content, "image/png" if picture.png else "image/jpeg", *drawing.image.size, drawing)
-
-    def _break(self, content: bytes, picture: Picture) -> bytes:
-        """Bytes that no decoder takes: cut short already when uploaded, or noise behind the first bytes of a JPEG."""
-        if picture.change == "cut":
-            return content[: len(content) // 3]
-        return content[:4] + np.random.default_rng([self._seed, 14, picture.animal]).bytes(len(content))
 
 
 def _text(box: Box | None) -> str:

@@ -36,32 +36,25 @@ DAMAGES = ("cut", "noise")  # what a broken file consists of
 CHANGES = ("same", "recompressed", "smaller", "mirrored")  # how a repeat differs from its original
 
 # Canonical licence -> page, spellings on images, spellings on records. Text the service recognises stands first.
+_CC, _OLD_CC = "https://creativecommons.org/", "http://creativecommons.org/"
 LICENCES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "CC BY 4.0": (
-        "https://creativecommons.org/licenses/by/4.0/",
-        ("https://creativecommons.org/licenses/by/4.0/", "CC BY 4.0", "CC-BY 4.0 (Int)"),
+        f"{_CC}licenses/by/4.0/",
+        (f"{_CC}licenses/by/4.0/", "CC BY 4.0", "CC-BY 4.0 (Int)"),
         ("CC-BY 4.0 (Int)", "CC-BY"),
     ),
     "CC BY 3.0 AU": (
-        "https://creativecommons.org/licenses/by/3.0/au/",
-        ("http://creativecommons.org/licenses/by/3.0/au/", "CC BY 3.0 AU"),
+        f"{_CC}licenses/by/3.0/au/",
+        (f"{_OLD_CC}licenses/by/3.0/au/", "CC BY 3.0 AU"),
         ("CC-BY 3.0 (Au)",),
     ),
     "CC BY-NC 4.0": (
-        "https://creativecommons.org/licenses/by-nc/4.0/",
-        ("http://creativecommons.org/licenses/by-nc/4.0/", "CC BY-NC 4.0", "CC BY-NC-Int"),
+        f"{_CC}licenses/by-nc/4.0/",
+        (f"{_OLD_CC}licenses/by-nc/4.0/", "CC BY-NC 4.0", "CC BY-NC-Int"),
         ("CC-BY-NC 4.0 (Int)", "CC-BY-NC", "CC BY-NC-Int"),
     ),
-    "CC BY-SA 4.0": (
-        "https://creativecommons.org/licenses/by-sa/4.0/",
-        ("https://creativecommons.org/licenses/by-sa/4.0/",),
-        ("CC-BY-SA 4.0 (Int)",),
-    ),
-    "CC0 1.0": (
-        "https://creativecommons.org/publicdomain/zero/1.0/",
-        ("http://creativecommons.org/publicdomain/zero/1.0/", "CC0 1.0"),
-        ("CC0",),
-    ),
+    "CC BY-SA 4.0": (f"{_CC}licenses/by-sa/4.0/", (f"{_CC}licenses/by-sa/4.0/",), ("CC-BY-SA 4.0 (Int)",)),
+    "CC0 1.0": (f"{_CC}publicdomain/zero/1.0/", (f"{_OLD_CC}publicdomain/zero/1.0/", "CC0 1.0"), ("CC0",)),
     "ALL-RIGHTS-RESERVED": ("", ("All rights reserved", "ALL-RIGHTS-RESERVED"), ("other", "Custom")),
     "": ("", ("",), ("",)),
 }
@@ -70,6 +63,7 @@ _OBSERVERS_LICENCES = (
     *["CC BY 4.0"] * 6,
     *["CC BY 3.0 AU", "CC0 1.0", "CC BY-SA 4.0", "ALL-RIGHTS-RESERVED", ""] * 2,
 )
+_COLLECTORS_LICENCE = "CC BY 4.0"  # of the museum's collectors
 _NOW = datetime.datetime(2025, 6, 30, 12)  # nothing was loaded later
 # Latitude, longitude and reach (degrees) of places well inside their state.
 _STATES = {
@@ -188,12 +182,7 @@ class Records:
         return [(*(_STATES[state][:2] + self._rng.uniform(-1, 1, 2) * _STATES[state][2]), state) for state in states]
 
     def _sighting(
-        self,
-        taxon: Taxon,
-        homes: list[tuple[float, float, str]],
-        *,
-        sheet: bool = False,
-        like: Sighting | None = None,
+        self, taxon: Taxon, homes: list[tuple[float, float, str]], *, sheet: bool = False, like: Sighting | None = None
     ) -> Sighting:
         """A new sighting; `like` another it has the same observer, day and place."""
         rng = self._rng
@@ -205,7 +194,8 @@ class Records:
         )
         lag = int(rng.integers(2000)) if rng.random() < 0.1 else int(rng.integers(1, 200))  # some were loaded again
         observer = f"Collector {rng.integers(1, 4):02d}" if sheet else str(rng.choice(list(self._licence_of)))
-        licence = self._licence(observer) if rng.random() < 0.93 else str(rng.choice(list(LICENCES)))
+        usual = self._licence_of.get(observer, _COLLECTORS_LICENCE)
+        licence = usual if rng.random() < 0.93 else str(rng.choice(list(LICENCES)))
         sighting = Sighting(
             uuid=self._uuid(),
             taxon=taxon,
@@ -224,9 +214,6 @@ class Records:
         self.sightings.append(sighting)
         return sighting
 
-    def _licence(self, observer: str) -> str:
-        return self._licence_of.get(observer, "CC BY 4.0")  # the museum's collectors
-
     def _picture(
         self, sighting: Sighting, subject: Taxon, kind: str = "field", *, animal: int = -1, burst: int = 0
     ) -> Picture:
@@ -236,7 +223,7 @@ class Records:
             animal, self._animals = self._animals, self._animals + 1
         image_id = self._uuid()
         first = next((one.image_id for one in self.pictures.values() if one.animal == animal), image_id)
-        licence = self._licence(sighting.observer)
+        licence = self._licence_of.get(sighting.observer, _COLLECTORS_LICENCE)
         delay = datetime.timedelta(days=int(rng.integers(900)) if rng.random() < 0.1 else int(rng.integers(20)))
         picture = Picture(
             image_id=image_id,

@@ -194,15 +194,11 @@ class DemoAtlas:
             expires = str(int(time.time()) + _SIGNED_FOR)
             query = {"size": size, "expires": expires, "signature": self._signature(image_id, size, expires)}
             return Reply(302, b"", "text/plain", {"Location": f"{ADDRESS}/signed/{image_id}?{urlencode(query)}"})
-        return Reply(
-            200,
-            content,
-            "image/png" if content.startswith(b"\x89PNG") else "image/jpeg",
-            {
-                "ETag": f'"{hashlib.sha1(content, usedforsecurity=False).hexdigest()}"',
-                "Last-Modified": format_datetime(picture.uploaded.replace(tzinfo=datetime.UTC), usegmt=True),
-            },
-        )
+        headers = {
+            "ETag": f'"{hashlib.sha1(content, usedforsecurity=False).hexdigest()}"',
+            "Last-Modified": format_datetime(picture.uploaded.replace(tzinfo=datetime.UTC), usegmt=True),
+        }
+        return Reply(200, content, "image/png" if content.startswith(b"\x89PNG") else "image/jpeg", headers)
 
     def _signature(self, image_id: str, size: str, expires: str) -> str:
         return hashlib.sha256(f"{self._seed}/{image_id}/{size}/{expires}".encode()).hexdigest()[:32]
@@ -222,33 +218,24 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: "_Server"
 
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
     def log_message(self, *_: object) -> None:
         """Quiet: `DemoAtlas.log` keeps what is needed."""
 
-    def _serve(self) -> None:
+    def do_GET(self) -> None:
         atlas = self.server.atlas
         try:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             reply, fault = atlas.answer(self.command, self.path, body)
             atlas.log.append((time.monotonic(), self.command, self.path, reply.status))
-            headers = {
-                "Date": self.date_time_string(),
-                "Content-Type": reply.mime,
-                "Content-Length": str(len(reply.body)),
-                **reply.headers,
-            }
+            headers = {"Date": self.date_time_string(), "Content-Type": reply.mime, "Content-Length": len(reply.body)}
             lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
-            lines += [f"{name}: {value}" for name, value in headers.items()]
+            lines += [f"{name}: {value}" for name, value in (headers | reply.headers).items()]
             head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
             self.close_connection |= not atlas.faults.send(fault, self.connection, head, reply.body)
         except OSError:  # the client has gone, or the atlas is closing
             self.close_connection = True
+
+    do_POST = do_GET
 
 
 class _Server(ThreadingHTTPServer):

@@ -10,48 +10,27 @@ import numpy as np
 
 from seran_lib.demo.insects.geometry import Patch, Sketch, place, smooth, stroke
 from seran_lib.demo.insects.lepidoptera import lepidopteran
-from seran_lib.demo.insects.parts import (
-    BLACK,
-    WHITE,
-    Individual,
-    antennae,
-    ball,
-    fur,
-    legs,
-    round_off,
-    tears,
-    tube,
-    wing,
-)
-from seran_lib.demo.insects.species import Colour, Species, mix, shift_colour
+from seran_lib.demo.insects.parts import Individual, antennae, ball, fur, legs, round_off, tears, tube, wing
+from seran_lib.demo.insects.species import BLACK, WHITE, Species, mix, shift_colour
 
 
 def sketch_insect(species: Species, one: Individual) -> Sketch:
     """The whole animal in body coordinates, painting order from the legs up."""
-    dust = (178, 160, 132)
-
-    def worn(colour: Colour) -> Colour:
-        return mix(shift_colour(colour, one.hue, 1.0, one.tone), dust, 0.22 * one.wear)
-
-    colours = {name: worn(getattr(species, name)) for name in ("ground", "second", "accent", "dark")}
-    species = replace(species, **colours)
     build = {"butterfly": lepidopteran, "moth": lepidopteran, "beetle": _beetle, "bee": _bee, "fly": _fly}
+    worn = {}
+    for name in ("ground", "second", "accent", "dark"):
+        dusty = shift_colour(getattr(species, name), one.hue, 1.0, one.tone)
+        worn[name] = mix(dusty, (178, 160, 132), 0.22 * one.wear)
     sketch = Sketch()
-    build[species.plan](sketch, species, one, np.random.default_rng(one.seed))
+    build[species.plan](sketch, replace(species, **worn), one, np.random.default_rng(one.seed))
     return sketch
 
 
 # ---- beetles --------------------------------------------------------------------------------------------------------
 
 _SPOT_PLACES = [
-    (0.30, 0.45),
-    (0.62, 0.50),
-    (0.46, 0.82),
-    (0.82, 0.62),
-    (0.16, 0.78),
-    (0.50, 0.22),
-    (0.72, 0.84),
-    (0.30, 0.12),
+    *((0.30, 0.45), (0.62, 0.50), (0.46, 0.82), (0.82, 0.62)),
+    *((0.16, 0.78), (0.50, 0.22), (0.72, 0.84), (0.30, 0.12)),
 ]
 
 
@@ -103,9 +82,8 @@ def _beetle(sketch: Sketch, species: Species, one: Individual, rng: np.random.Ge
     sketch.fill(shield.region(0.93, 1), BLACK, 0.35)
     gap = max(0.0, one.opening * 0.0006)
     for sign in (-1, 1):
-        edge = smooth(
-            [(0.62, -0.12), (0.96, -0.06), (1.06, 0.3 * end), (0.93, 0.66 * end), (0.5, 0.93 * end), (0.08, end)]
-        )
+        shoulder = [(0.62, -0.12), (0.96, -0.06), (1.06, 0.3 * end)]
+        edge = smooth([*shoulder, (0.93, 0.66 * end), (0.5, 0.93 * end), (0.08, end)])
         outer, suture = edge * (width, 1), np.column_stack([np.zeros(25), np.linspace(-0.13, end, 25)])
         top = smooth([outer[0], (0.3 * width, -0.145), suture[0]])
         bottom = smooth([outer[-1], suture[-1]])
@@ -116,7 +94,6 @@ def _beetle(sketch: Sketch, species: Species, one: Individual, rng: np.random.Ge
 
 
 # ---- bees and flies -------------------------------------------------------------------------------------------------
-
 
 _CLEAR_WING = {
     "lead": [(0, 0), (0.3, -0.06), (0.62, -0.08), (0.88, -0.02)],
@@ -133,9 +110,8 @@ def _membrane(sketch: Sketch, patch: Patch, species: Species) -> None:
     sketch.fill(patch.region(0.2, 0.7, 0.3, 0.55), WHITE, 0.2)
     ink = mix(species.dark, (96, 70, 48), 0.35)
     sketch.fill(stroke(patch.outline, 0.008), ink, 0.55)
-    sketch.fill(
-        stroke(patch.line(0, 0.92, 0.03, 0.02), [0.024] * 9 + [0.016, 0.010, 0.006]), ink, 0.4 + 0.6 * species.veins
-    )
+    front = stroke(patch.line(0, 0.92, 0.03, 0.02), [0.024] * 9 + [0.016, 0.010, 0.006])
+    sketch.fill(front, ink, 0.4 + 0.6 * species.veins)
     sketch.fill(patch.region(0.6, 0.72, 0.02, 0.13), ink, 0.8)
     for start, stop, reach in ((0.2, 0.18, 0.86), (0.42, 0.36, 0.9), (0.6, 0.6, 0.88), (0.78, 0.82, 0.75)):
         sketch.fill(stroke(patch.line(0.02, reach, start, stop), 0.009), ink, species.veins)

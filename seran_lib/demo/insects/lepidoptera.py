@@ -3,20 +3,8 @@
 import numpy as np
 
 from seran_lib.demo.insects.geometry import Patch, Sketch, place, smooth, stroke
-from seran_lib.demo.insects.parts import (
-    BLACK,
-    WHITE,
-    Individual,
-    antennae,
-    ball,
-    fur,
-    legs,
-    round_off,
-    tears,
-    tube,
-    wing,
-)
-from seran_lib.demo.insects.species import Colour, Species, mix
+from seran_lib.demo.insects.parts import Individual, antennae, ball, fur, legs, round_off, tears, tube, wing
+from seran_lib.demo.insects.species import BLACK, WHITE, Species, mix
 
 Outline = dict[str, np.ndarray]  # "lead", "outer", "trail" -> points (n, 2) of the edges of a wing
 
@@ -140,19 +128,14 @@ def _veins(sketch: Sketch, patch: Patch, species: Species) -> None:
     for t in np.linspace(0.1, 0.92, 7):
         vein = patch.line(0.42, 0.99, 0.35 + 0.4 * (t - 0.35), t)
         sketch.fill(stroke(vein, np.linspace(0.010, 0.005, 12)), species.dark, species.veins)
-    cell = np.concatenate(
-        [patch.line(0.05, 0.42, 0.22, 0.2), patch.line(0.42, 0.42, 0.24, 0.58), patch.line(0.42, 0.05, 0.6, 0.6)]
-    )
+    sides = ((0.05, 0.42, 0.22, 0.2), (0.42, 0.42, 0.24, 0.58), (0.42, 0.05, 0.6, 0.6))
+    cell = np.concatenate([patch.line(*side) for side in sides])
     sketch.fill(stroke(cell, 0.008), species.dark, species.veins)
 
 
 def _eyespots(sketch: Sketch, patch: Patch, species: Species, stretch: float, count: int) -> None:
     places = np.linspace(0.3, 0.75, count) if count > 1 else np.array([0.45])
-    rings: tuple[tuple[float, Colour], ...] = (
-        (1.0, species.dark),
-        (0.82, mix(species.accent, (236, 190, 90), 0.5)),
-        (0.55, BLACK),
-    )
+    rings = ((1.0, species.dark), (0.82, mix(species.accent, (236, 190, 90), 0.5)), (0.55, BLACK))
     for k, centre in enumerate(patch.at(0.76 - 0.5 * min(species.margin, 0.1), places[:count]) if count else ()):
         size = species.eyespot_size * (1.0 if k % 2 == 0 else 0.8)
         for share, colour in rings:

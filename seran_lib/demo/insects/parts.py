@@ -5,10 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seran_lib.demo.insects.geometry import Patch, Sketch, place, smooth, stroke
-from seran_lib.demo.insects.species import Colour, Species, mix
-
-BLACK: Colour = (12, 10, 10)
-WHITE: Colour = (255, 255, 255)
+from seran_lib.demo.insects.species import BLACK, WHITE, Colour, Species, mix
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from seran_lib.demo.insects.scene import Size, add_label_and_ruler, add_pin, hab
 from seran_lib.demo.insects.species import Species
 
 _SUPERSAMPLE = 3
-_ASPECTS = ((4, 3), (3, 4), (1, 1), (3, 2))
-_ASPECT_SHARES = (0.45, 0.2, 0.15, 0.2)
+_ASPECTS, _ASPECT_SHARES = ((4, 3), (3, 4), (1, 1), (3, 2)), (0.45, 0.2, 0.15, 0.2)
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def _pinned(sketch: Sketch, size: Size, pose: np.random.Generator) -> Sketch:
     add_pin(sketch, 0.028)
     turn = pose.normal(0, 3)
     room = (0.9 * w, h - 0.36 * side)
-    sketch, extent = _settle(sketch, lambda points: place(points, degrees=turn), 1.0)
+    sketch, extent = _settle(sketch, lambda points: place(points, degrees=turn))
     scale = pose.uniform(0.82, 0.98) * min(room / extent)
     middle = np.array([w / 2, room[1] / 2 + 0.03 * side])
     return sketch.through(lambda points: points * scale + middle)
@@ -122,7 +121,7 @@ def _posed(
     sketch: Sketch, size: Size, pose: np.random.Generator, camera: np.random.Generator, moved: np.ndarray | None
 ) -> Sketch:
     """The insect in any pose somewhere in the frame; with `moved`, photographed again by a camera that has moved."""
-    sketch, extent = _settle(sketch, _viewpoint(pose, camera, moved is not None), 1.0)
+    sketch, extent = _settle(sketch, _viewpoint(pose, camera, moved is not None))
     scale = pose.uniform(0.6, 0.98) * min(np.array(size) / extent)
     free = np.maximum(np.array(size) - scale * extent, 0)
     middle = np.array(size) / 2 + pose.uniform(-0.5, 0.5, 2) * free
@@ -135,12 +134,12 @@ def _posed(
     return sketch.through(lambda points: points * scale + middle)
 
 
-def _settle(sketch: Sketch, project, size: float) -> tuple[Sketch, np.ndarray]:
-    """Pose the insect and scale its longer extent to `size`, centred on the origin. Also returns its extent, (2,)."""
+def _settle(sketch: Sketch, project) -> tuple[Sketch, np.ndarray]:
+    """Pose the insect and scale its longer extent to 1, centred on the origin. Also returns its extent, (2,)."""
     posed = sketch.through(project)
     points = posed.solid_points()
     low, high = points.min(axis=0), points.max(axis=0)
-    scale = size / (high - low).max()
+    scale = 1 / (high - low).max()
     return posed.through(lambda p: (p - (low + high) / 2) * scale), (high - low) * scale
 
 

@@ -64,19 +64,12 @@ def _leaf(size: Size, rng: np.random.Generator) -> Image.Image:
 
 def _bark(size: Size, rng: np.random.Generator) -> Image.Image:
     """Bark or weathered wood: long ridges and cracks, down or across the frame."""
-    if rng.random() < 0.3:
-        return _upright_bark((size[1], size[0]), rng).transpose(Image.Transpose.ROTATE_90)
-    return _upright_bark(size, rng)
-
-
-def _upright_bark(size: Size, rng: np.random.Generator) -> Image.Image:
+    if across := rng.random() < 0.3:
+        size = size[::-1]
     w, h = size
     brown = shift_colour((118, 96, 74), rng.uniform(-10, 10), rng.uniform(0.5, 1.2), rng.uniform(0.75, 1.25))
-    ridges = (
-        0.55 * cloud(size, (int(rng.integers(16, 34)), 4), rng)
-        + 0.3 * cloud(size, (40, 12), rng)
-        + 0.15 * cloud(size, (9, 9), rng)
-    )
+    ridges = 0.55 * cloud(size, (int(rng.integers(16, 34)), 4), rng)
+    ridges = ridges + 0.3 * cloud(size, (40, 12), rng) + 0.15 * cloud(size, (9, 9), rng)
     image = _tinted(1.5 * ridges - 0.25, mix(brown, BLACK, 0.5), mix(brown, WHITE, 0.28))
     sketch = Sketch()
     for _ in range(int(rng.integers(9, 18))):
@@ -92,7 +85,7 @@ def _upright_bark(size: Size, rng: np.random.Generator) -> Image.Image:
             for offset in rng.normal(0, 0.035, (9, 2)) * w:
                 sketch.disc(centre + offset, rng.uniform(0.012, 0.035, 2) * w, tint, 0.5)
     sketch.paint(image)
-    return image
+    return image.transpose(Image.Transpose.ROTATE_90) if across else image
 
 
 def _flower(size: Size, rng: np.random.Generator) -> Image.Image:
@@ -104,12 +97,8 @@ def _flower(size: Size, rng: np.random.Generator) -> Image.Image:
     heart = shift_colour(((222, 168, 48), (126, 84, 42), (178, 170, 70))[int(rng.integers(3))], rng.uniform(-6, 6))
     radius = rng.uniform(0.5, 0.85) * max(w, h)
     disc, count = rng.uniform(0.26, 0.42) * radius, int(rng.integers(13, 26))
-    shape = np.concatenate(
-        [
-            smooth([(0, 0), (0.3, -0.09), (0.75, -0.13), (1, 0)], 10),
-            smooth([(1, 0), (0.75, 0.13), (0.3, 0.09), (0, 0)], 10),
-        ]
-    )
+    edge = [(0, 0), (0.3, -0.09), (0.75, -0.13), (1, 0)]
+    shape = np.concatenate([smooth(edge, 10), smooth([(x, -y) for x, y in edge[::-1]], 10)])
     sketch = Sketch()
     for row, share in ((0, 1.0), (1, 0.86)):
         for k in range(count):
@@ -117,11 +106,8 @@ def _flower(size: Size, rng: np.random.Generator) -> Image.Image:
             blade = place(shape * (radius * share * rng.uniform(0.93, 1.04), radius * 17 / count), degrees=turn)
             sketch.fill(blade, mix(petal, BLACK, 0.28 - 0.1 * row))
             sketch.fill(blade * 0.97, mix(petal, BLACK, 0.12 * (1 - row) + rng.uniform(0, 0.06)))
-            sketch.fill(
-                stroke(place(np.array([(0.3, 0), (0.9, 0)]) * radius * share, degrees=turn), 0.008 * radius),
-                mix(petal, BLACK, 0.3),
-                0.5,
-            )
+            crease = place(np.array([(0.3, 0), (0.9, 0)]) * radius * share, degrees=turn)
+            sketch.fill(stroke(crease, 0.008 * radius), mix(petal, BLACK, 0.3), 0.5)
     sketch.disc((0, 0), (disc, disc), mix(heart, BLACK, 0.45))
     for k in range(90):
         r, angle = disc * np.sqrt((k + 0.5) / 90), k * 2.39996
@@ -137,19 +123,16 @@ def _bokeh(size: Size, rng: np.random.Generator) -> Image.Image:
     """Vegetation or sky far out of focus, with discs of light."""
     w, h = size
     high, low = (
-        ((146, 178, 96), (40, 66, 36)),
-        ((176, 204, 228), (104, 150, 200)),
-        ((208, 196, 140), (96, 92, 52)),
-        ((150, 160, 120), (58, 62, 48)),
+        *(((146, 178, 96), (40, 66, 36)), ((176, 204, 228), (104, 150, 200))),
+        *(((208, 196, 140), (96, 92, 52)), ((150, 160, 120), (58, 62, 48))),
     )[int(rng.integers(4))]
     turn = rng.uniform(-8, 8)
     image = _tinted(0.2 + 0.8 * cloud(size, (3, 4), rng), shift_colour(low, turn), shift_colour(high, turn))
     sketch = Sketch()
     for _ in range(int(rng.integers(4, 14))):
         radius = rng.uniform(0.03, 0.12) * max(w, h)
-        sketch.disc(
-            rng.uniform(0, 1, 2) * size, (radius, radius), mix(high, WHITE, rng.uniform(0, 0.5)), rng.uniform(0.1, 0.35)
-        )
+        centre, tint = rng.uniform(0, 1, 2) * size, mix(high, WHITE, rng.uniform(0, 0.5))
+        sketch.disc(centre, (radius, radius), tint, rng.uniform(0.1, 0.35))
     for _ in range(int(rng.integers(0, 7))):
         stem = smooth([(rng.uniform(0, w), 1.1 * h), (rng.uniform(0, w), 0.5 * h), (rng.uniform(0, w), -0.1 * h)], 14)
         sketch.fill(stroke(stem, np.linspace(0.03, 0.012, 14) * w), mix(high, low, rng.uniform(0, 1)), 0.5)
@@ -162,18 +145,14 @@ def _ground(size: Size, rng: np.random.Generator) -> Image.Image:
     w, h = size
     tint = ((204, 182, 142), (158, 128, 98), (178, 174, 166))[int(rng.integers(3))]
     tint = shift_colour(tint, rng.uniform(-6, 6), rng.uniform(0.7, 1.2), rng.uniform(0.8, 1.1))
-    grain = (
-        0.3 * cloud(size, (6, 6), rng)
-        + 0.3 * cloud(size, (w // 7, h // 7), rng)
-        + 0.4 * cloud(size, (w // 3, h // 3), rng)
-    )
+    grain = 0.3 * cloud(size, (6, 6), rng) + 0.3 * cloud(size, (w // 7, h // 7), rng)
+    grain = grain + 0.4 * cloud(size, (w // 3, h // 3), rng)
     image = _tinted(1.6 * grain - 0.3, mix(tint, BLACK, 0.42), mix(tint, WHITE, 0.4))
     sketch = Sketch()
     for _ in range(int(rng.integers(4, 22))):
         centre, radius = rng.uniform(0, 1, 2) * size, rng.gamma(2.0, 0.008) * max(w, h)
-        stone = (
-            CIRCLE * (radius * (1 + 0.12 * np.sin(3 * np.arange(len(CIRCLE)) * 0.2856 + rng.uniform(0, 6))))[:, None]
-        )
+        rim = radius * (1 + 0.12 * np.sin(3 * np.arange(len(CIRCLE)) * 0.2856 + rng.uniform(0, 6)))
+        stone = CIRCLE * rim[:, None]
         colour = mix(shift_colour(tint, rng.uniform(-10, 10), 0.7), BLACK, rng.uniform(0, 0.35))
         sketch.fill(stone * (1.1, 0.9) + centre + 0.3 * radius, BLACK, 0.35)
         sketch.fill(stone * (1.1, 0.85) + centre, colour)
@@ -186,12 +165,8 @@ def _wall(size: Size, rng: np.random.Generator) -> Image.Image:
     """A plain painted wall or sheet of cloth, as at a light trap."""
     tint = shift_colour(((232, 230, 224), (206, 198, 184), (188, 198, 204))[int(rng.integers(3))], rng.uniform(-10, 10))
     slope = np.linspace(0, 1, size[0], dtype=np.float32)[None, :] * rng.uniform(-0.5, 0.5)
-    amount = (
-        0.6
-        + slope
-        + 0.25 * (cloud(size, (4, 4), rng) - 0.5)
-        + 0.25 * (cloud(size, (size[0] // 3, size[1] // 3), rng) - 0.5)
-    )
+    amount = 0.6 + slope + 0.25 * (cloud(size, (4, 4), rng) - 0.5)
+    amount = amount + 0.25 * (cloud(size, (size[0] // 3, size[1] // 3), rng) - 0.5)
     return _tinted(amount, mix(tint, BLACK, 0.22), mix(tint, WHITE, 0.25))
 
 
@@ -260,9 +235,8 @@ def add_pin(sketch: Sketch, size: float) -> None:
     """Add the pin of a mounted specimen through the thorax, in body coordinates; `size` is the head's radius."""
     sketch.disc((0.02 + size, -0.16 + 1.2 * size), (size, size), BLACK, 0.35)
     for share, colour in ((1.0, (60, 58, 56)), (0.75, (150, 148, 146)), (0.35, WHITE)):
-        sketch.disc(
-            (0.02 - 0.2 * size * (1 - share), -0.18 - 0.3 * size * (1 - share)), (size * share, size * share), colour
-        )
+        centre = (0.02 - 0.2 * size * (1 - share), -0.18 - 0.3 * size * (1 - share))
+        sketch.disc(centre, (size * share, size * share), colour)
 
 
 def photograph(image: Image.Image, rng: np.random.Generator, *, still: bool) -> Image.Image:
@@ -274,8 +248,7 @@ def photograph(image: Image.Image, rng: np.random.Generator, *, still: bool) -> 
     balance = (1 + spread * rng.normal(0, 0.045, 3)) * np.exp(spread * rng.normal(0, 0.13))
     x, y = np.linspace(-1, 1, w, dtype=np.float32), np.linspace(-1, 1, h, dtype=np.float32)[:, None]
     pixels = pixels * (1 - rng.uniform(0, 0.13) * (x * x + y * y))[:, :, None] * balance.astype(np.float32)
-    noise = rng.standard_normal((h, w), dtype=np.float32)[:, :, None] + 0.6 * rng.standard_normal(
-        (h, w, 3), dtype=np.float32
-    )
+    noise = rng.standard_normal((h, w), dtype=np.float32)[:, :, None]
+    noise = noise + 0.6 * rng.standard_normal((h, w, 3), dtype=np.float32)
     pixels += noise * np.float32(spread * rng.uniform(1.5, 6.0))
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

@@ -15,6 +15,10 @@ import numpy as np
 Colour = tuple[int, int, int]
 Traits = dict[str, object]
 
+
+BLACK: Colour = (12, 10, 10)
+WHITE: Colour = (255, 255, 255)
+
 PLANS = ("butterfly", "beetle", "bee", "moth", "fly")
 
 
@@ -291,10 +295,10 @@ def _sister_traits(one: Species, rng: np.random.Generator) -> list[tuple[str, ob
     return [changes[i] for i in rng.permutation(len(changes))]
 
 
-def _unused_name(build, used: set[str]) -> str:
-    name = build()
-    while name in used:
-        name = build()
+def _unused_name(rng: np.random.Generator, *parts: Sequence[str], used: set[str]) -> str:
+    """One piece of each of `parts` at random, joined to a name that is not in `used` yet, and is then."""
+    while (name := "".join(_pick(rng, part) for part in parts)) in used:
+        pass
     used.add(name)
     return name
 
@@ -313,20 +317,12 @@ def make_species(count: int, seed: int) -> list[Species]:
     palettes = {plan: cycle([options[i] for i in rng.permutation(len(options))]) for plan, options in _PALETTES.items()}
     genera: set[str] = set()
     species: list[Species] = []
-    plans = cycle(PLANS)
-    while len(species) < count:
-        plan = next(plans)
-        genus = _unused_name(
-            lambda: _pick(rng, _GENUS_START) + _pick(rng, _GENUS_MIDDLE) + _pick(rng, _GENUS_END), genera
-        )
-        epithets: set[str] = set()
-
-        def binomial(genus: str = genus, epithets: set[str] = epithets) -> str:
-            return f"{genus} {_unused_name(lambda: _pick(rng, _EPITHET_START) + _pick(rng, _EPITHET_END), epithets)}"
-
-        founder = _founder(plan, next(palettes[plan]), binomial(), rng)
-        members = [founder]
+    for plan in cycle(PLANS):
+        genus, epithets = _unused_name(rng, _GENUS_START, _GENUS_MIDDLE, _GENUS_END, used=genera), set()
+        names = (f"{genus} {_unused_name(rng, _EPITHET_START, _EPITHET_END, used=epithets)}" for _ in range(4))
+        founder = _founder(plan, next(palettes[plan]), next(names), rng)
+        species.append(founder)
         for trait, value in _sister_traits(founder, rng)[: int(rng.integers(1, 4))]:
-            members.append(replace(founder, name=binomial(), **{trait: value}))
-        species += members
-    return species[:count]
+            species.append(replace(founder, name=next(names), **{trait: value}))
+        if len(species) >= count:
+            return species[:count]
