@@ -77,6 +77,7 @@ from seran_lib.collect.ala.query import AS_OF_STATEMENT
 from seran_lib.collect.http import polite_session
 from seran_lib.collect.plan import read_plan
 from seran_lib.data.manifest import read_manifest
+from seran_lib.data.pictures import check_whole
 from seran_lib.errors import DataError
 from seran_lib.paper import facts
 from seran_lib.paths import ALA, ROOT
@@ -206,7 +207,7 @@ pd.DataFrame(
 
 # %%
 show_source(download.check_head)
-show_source(download.decode)
+show_source(check_whole)
 
 # %%
 report = fetch.fetch(folder, session=service.session(connections=4), connections=4)
@@ -254,7 +255,7 @@ def copy_plan(target: Path, rows: pd.DataFrame = table) -> Path:
 # %%
 def fetch_and_kill(target: Path, pictures: float) -> int:
     """Runs the command line on `target`, kills it once so many pictures are there, and returns how it ended."""
-    command = [sys.executable, "-m", "seran_lib.data", "fetch", str(target)]
+    command = [sys.executable, "-m", "seran_lib", "data", "fetch", str(target)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and len(list(target.glob("images/*/*"))) < pictures:
         time.sleep(0.01)
