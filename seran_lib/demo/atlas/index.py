@@ -29,10 +29,9 @@ JSON_NAMES = {
     "imageIDs": ("image", "images", "imageUrl", "smallImageUrl", "thumbnailUrl", "largeImageUrl", "imageUrls"),
 }
 ONLY_ASKED_FOR = ("firstLoadedDate",)  # in JSON by `fl` only
-_NAMED = (  # what a facet shows instead of an id
-    *(("speciesID", "species"), ("genusID", "genus")),
-    *(("taxonConceptID", "scientificName"), ("dataResourceUid", "dataResourceName")),
-)
+# What a facet shows instead of an id.
+_NAMED = {"speciesID": "species", "genusID": "genus", "taxonConceptID": "scientificName"}
+_NAMED |= {"dataResourceUid": "dataResourceName"}
 _LONG = {"PRESERVED_SPECIMEN": "Preserved specimen", "HUMAN_OBSERVATION": "Human observation"}
 
 
@@ -197,7 +196,7 @@ class Index:
         self._fields = tuple(self._pairs[0][0])
         self._page_depth_max = page_depth_max
         named = (record for record, _ in self._pairs)
-        self._names = {one[key][0]: one[name][0] for one in named for key, name in _NAMED if one[key]} | _LONG
+        self._names = {one[key][0]: one[name][0] for one in named for key, name in _NAMED.items() if one[key]} | _LONG
 
     def _matching(self, params: Params) -> list[tuple[Document, Sighting]]:
         tests = [_Parser(text, self._fields).parse() for text in [*params.get("q", []), *params.get("fq", [])] if text]
