@@ -22,7 +22,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  variables: PROFILE=smoke|laptop|colab|paper  DATA=folder with manifest.csv, or ala  EPOCHS=n  SEEDS=0,1,2"
-	@echo "             MODELS=seran_d,resnet101  INIT=plain|zero  PYTHON=python3.12  VENV=.venv"
+	@echo "             MODELS=seran_d,resnet101  INIT=plain|zero|torch  PYTHON=python3.12  VENV=.venv"
 	@echo "             STUDY=tables,wiring  (the runs of those studies of seran_lib/analysis/studies.py)"
 	@echo "             SNAKEMAKE='snakemake --profile clusters/slurm'  (instead of this machine)"
 

@@ -48,10 +48,11 @@ out: str = ""  # empty means runs/<run id>
 epochs: int = 0  # zero means the number the profile names
 model: str = "seran_d"  # any name of seran_lib.nets.list_models()
 wiring: str = "paper"  # paper | port, see chapter 05
-init: str = ""  # plain | zero, how residual branches start; empty means as the profile
+init: str = ""  # plain | zero | torch, how weights start; empty means as the profile
 lr: float = 0.0  # highest learning rate; zero means the recipe's or the profile's
 recipe: str = "paper"  # any name of seran_lib.train.recipes.RECIPES, see chapter 12
 images_per_class: int = 0  # most training images of a species; zero means all of them
+precision: str = ""  # float32 | bfloat16; empty means what is quick on this machine
 
 # %%
 import pandas as pd
@@ -92,6 +93,7 @@ settings = resolve(
     lr=lr,
     recipe=recipe,
     images_per_class=images_per_class,
+    precision=precision,
 )
 dataset = open_dataset(settings, progress=True)
 show_table(settings_table(settings, dataset.epoch))

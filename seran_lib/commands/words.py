@@ -16,24 +16,29 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "model": {
         "default": "seran_d",
-        "help": "seran_d (the default), seran, seran_d_avg_pool, seran_d_no_se, seran_d_no_attention, resnet101, "
+        "help": "seran_d (the default), seran, seran_d_avg_pool, seran_d_no_se, seran_d_no_attention, seran_d_plain, "
+        "seran_d_no_mask, seran_d_lean, seran_d_all_used, resnet101, "
         "resnet152, attention56, attention92, se_resnet101, senet154, efficientnet_lite0",
     },
     "seed": {"type": int, "default": 0, "metavar": "N", "help": "of split, weights and order of images (0)"},
     "epochs": {"type": int, "default": 0, "metavar": "N", "help": "the profile's number without it"},
     "recipe": {
         "default": "paper",
-        "help": "paper (the default), start, sizes, average, views; frozen, finetune for efficientnet_lite0",
+        "help": "paper (the default), start, sizes, average, views, constant; frozen, finetune for efficientnet_lite0",
     },
-    "init": {"default": "", "help": "how residual branches start: plain or zero; the recipe's or profile's without it"},
+    "init": {"default": "", "help": "how weights start: plain, zero or torch; the recipe's or profile's without it"},
     "wiring": {"default": "paper", "help": "of the attention masks: paper (the default) or port"},
     "lr": {"type": float, "default": 0.0, "help": "highest learning rate; the recipe's or profile's without it"},
     "images-per-class": {"type": int, "default": 0, "metavar": "N", "help": "most training images of a class; 0: all"},
+    "precision": {"default": "", "help": "float32 or bfloat16; what is quick on this machine without it"},
     "out": {"default": "", "metavar": "FOLDER", "help": "where checkpoints go; a folder of the run's own without it"},
     "per-second": {"type": float, "metavar": "RATE", "help": "requests a second to one host (5; 0: no limit)"},
     "min-images": {"type": int, "default": 20, "metavar": "N", "help": "fewest images a species needs (20)"},
 }
-ONE_RUN = ("profile", "data", "model", "seed", "epochs", "recipe", "init", "wiring", "lr", "images-per-class", "out")
+ONE_RUN = (
+    *("profile", "data", "model", "seed", "epochs", "recipe", "init", "wiring", "lr"),
+    *("images-per-class", "precision", "out"),
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -20,6 +20,7 @@ from seran_lib.errors import DataError
 
 SPLIT = "split.csv"  # in a collection's folder: image_id, label, part
 UNUSED = "unused"  # the part of training images that a study of small sets leaves out
+NEAR_DUPLICATE = "near_duplicate"  # of the manifest: the cluster of pictures that are copies of each other
 HELD_OUT = ("test", "valid")  # in the order they are filled
 
 
@@ -79,6 +80,21 @@ def limit_training(manifest: pd.DataFrame, split: pd.Series, images_per_class: i
         order = _shuffled(rows.index[rows["image_id"].argsort(kind="stable")].tolist(), seed, species)
         limited[order[images_per_class:]] = UNUSED
     return limited
+
+
+def audit(manifest: pd.DataFrame, split: pd.Series) -> str:
+    """One line: how many test images have a training image of their group, near-duplicate cluster or checksum.
+
+    Clusters are known where the manifest has them in `NEAR_DUPLICATE`, as `seran data group` writes it.
+    """
+    leaked = pd.Series(False, index=manifest.index)
+    for column in {"group", NEAR_DUPLICATE, "sha256"} & set(manifest):
+        values = manifest[column]
+        leaked |= values.isin(set(values[split == "train"]) - {""})
+    test = split == "test"
+    siblings = "near-copy or group sibling" if NEAR_DUPLICATE in manifest else "group sibling"
+    unknown = "" if NEAR_DUPLICATE in manifest else "; near-copies are not known: seran data group finds them"
+    return f"test images with a {siblings} in training: {(leaked & test).sum():,} of {test.sum():,}{unknown}"
 
 
 def fingerprint(manifest: pd.DataFrame, split: pd.Series) -> str:

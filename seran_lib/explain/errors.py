@@ -42,7 +42,7 @@ def answers(model: nn.Module, subject: Subject, edit: Edit, mask_edit: MaskEdit 
 def _replaced(
     model: nn.Module, mask_edit: MaskEdit, subject: Subject, others: np.ndarray
 ) -> AbstractContextManager[None]:
-    with autocast(subject.device):
+    with autocast(subject.device, subject.precision):
         foreign = maps.attention_masks(model, subject.view(others))
     return maps.masks_replaced(model, lambda name, mask: mask_edit(mask, foreign[name]))
 

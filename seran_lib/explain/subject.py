@@ -34,6 +34,7 @@ class Subject:
     size: int
     batch: int
     mirrored: bool
+    precision: str
     device: torch.device
 
     def __len__(self) -> int:
@@ -51,7 +52,7 @@ class Subject:
         """Class numbers (n,) that the network gives to normalised images (n, 3, H, W) as it did in testing: in half
         precision and, by some recipes, with the mirror image of each."""
         images = images.to(self.device)
-        with torch.inference_mode(), autocast(self.device):
+        with torch.inference_mode(), autocast(self.device, self.precision):
             scores = sum(model(seen).float() for seen in ((images, images.flip(3)) if self.mirrored else (images,)))
         return scores.argmax(1).cpu().numpy()
 
@@ -78,6 +79,7 @@ def make_subject(settings: Settings, dataset: Dataset, regions: Regions) -> Subj
         size=size,
         batch=settings.batch,
         mirrored=recipe.flip,
+        precision=settings.precision,
         device=pick_device(),
     )
 

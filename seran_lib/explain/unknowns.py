@@ -38,7 +38,9 @@ def answer(settings: Settings, dataset: Dataset, images: pd.DataFrame, temperatu
     packed = pack(dataset.folder, images, size=settings.size, cache=paths.cache())
     rows = np.arange(len(images))
     loader = seen_once(packed, rows, np.zeros(len(rows), dtype=np.int64), settings, device)
-    scores = predict(trained_network(settings, dataset, device), loader, mirrored=recipe.flip).astype(float)
+    scores = predict(
+        trained_network(settings, dataset, device), loader, mirrored=recipe.flip, fixed=settings.precision
+    ).astype(float)
     return pd.DataFrame(
         {
             "image_id": images["image_id"],

@@ -30,6 +30,10 @@ def create_baseline(spec: Spec, num_classes: int, *, width: float, pool: str, dr
     model = timm.create_model(spec.timm, num_classes=num_classes, zero_init_last=init == "zero", **options)
     if not spec.grouped and width != 1:
         narrow_stem(model, base)
+    if init == "torch":
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                module.reset_parameters()
     return model
 
 

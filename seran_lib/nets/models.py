@@ -24,8 +24,8 @@ def create_model(
 
     `width` multiplies every number of channels (1, 1/2, 1/4 or 1/8). `pool` ("max" or "avg") and `wiring` ("paper" or
     "port", see `attention.MaskBranch`) concern the networks with attention modules; `seran_d_avg_pool` is `seran_d`
-    with average pooling (Table 2). `drop_rate` is the dropout before the classifier, `init` is "plain" or "zero"
-    (`specs.INITS`). Raises ValueError for an unknown name or option, and for a width that leaves a layer without
+    with average pooling (Table 2). `drop_rate` is the dropout before the classifier, `init` is one of
+    `specs.INITS`. Raises ValueError for an unknown name or option, and for a width that leaves a layer without
     channels.
     """
     # Checked here, because a network without the part in question would take any word.
@@ -43,7 +43,7 @@ def create_model(
     return StagedNetwork(
         spec.layout,
         num_classes,
-        stem=DEEP_STEM if spec.ours else SEVEN_STEM,
+        stem=spec.stem or (DEEP_STEM if spec.ours else SEVEN_STEM),
         width=width,
         pool="avg" if spec.pool == "avg" else pool,
         wiring=wiring,

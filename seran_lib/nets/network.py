@@ -70,7 +70,7 @@ class StagedNetwork(nn.Module):
         self.dropout = nn.Dropout(drop_rate)
         self.classifier = nn.Linear(in_channels, num_classes)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and init != "torch":
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if init == "zero":
             for module in self.modules():

@@ -6,18 +6,26 @@ Layout = tuple[str, str, str, str]  # a word a stage, see `network`
 # Chosen by paper/reconstruct.py from all layouts that meet the parameter differences quoted in paper §4.2.
 SERAN_D: Layout = ("RRSRARS", "RSRARSRA", "RSRAS", "RRSSSS")
 SERAN: Layout = ("RRRAR", "RSRARSR", "RRA", "RRSS")
+# Two more that meet both differences. The first honours every principle of `reconstruct.principles` at the least
+# computation. In the second every counted weight is used (`reconstruct.WIDER`). Such a layout fails two principles at
+# least: SERAN lacks a residual block that the paper does not name, and does not keep an attention module in each of
+# stages 1 to 3. Of those that lack one block only, it has the fewest bare neighbours, then the fewest weights.
+LEAN: Layout = ("RSAS", "RSASA", "RSRARS", "RRSSSS")
+ALL_USED: Layout = ("RRRSS", "RRRSRARS", "RRARSRAA", "RRRRRRSSSSS")
+NARROW_STEM = (32, 32, 64)  # of both
 WIRINGS = ("paper", "port")  # of the attention module, see `attention.MaskBranch`
 # "plain" is Kaiming's (He et al., ICCV 2015). With "zero" the last weights of every residual branch also start at 0, so
-# that each block is the identity at first. The paper does not say.
-INITS = ("plain", "zero")
+# that each block is the identity at first. "torch" is what torch does by itself. The paper does not say.
+INITS = ("plain", "zero", "torch")
 
 
 @dataclass(frozen=True)
 class Spec:
     """One model: a network of timm (`timm` is its name there), or one with a `layout` of its own.
 
-    `ours`: of the SERAN family, which has the deep stem of paper §3.1. `pool`: the pooling in front of the first stage
-    and in the attention modules or, of a pretrained network, at its end. `grouped`: it has grouped convolutions, fewer
+    `ours`: of the SERAN family, which has the deep stem of paper §3.1, as wide as SENet-154's unless `stem`
+    says otherwise. `pool`: the pooling in front of the first stage and in the attention modules or, of a pretrained
+    network, at its end. `grouped`: it has grouped convolutions, fewer
     of them at a small width. `pretrained`: it comes with weights learnt on ImageNet, so its width is fixed, and
     training gives it images of at most `largest` pixels a side.
     """
@@ -27,6 +35,7 @@ class Spec:
     timm: str = ""
     layout: Layout | None = None
     ours: bool = False
+    stem: tuple[int, int, int] | None = None
     pool: str = "max"
     grouped: bool = False
     pretrained: bool = False
@@ -52,6 +61,20 @@ SPECS = {
             layout=tuple(word.replace("A", "") for word in SERAN_D),
             ours=True,
         ),
+        Spec(
+            "seran_d_plain",
+            "SERAN-D, neither",
+            layout=tuple(word.replace("S", "R").replace("A", "") for word in SERAN_D),
+            ours=True,
+        ),
+        Spec(
+            "seran_d_no_mask",
+            "SERAN-D, no mask",
+            layout=tuple(word.replace("A", "RRRR") for word in SERAN_D),  # p + t + p of a module
+            ours=True,
+        ),
+        Spec("seran_d_lean", "SERAN-D, leanest layout", layout=LEAN, ours=True, stem=NARROW_STEM),
+        Spec("seran_d_all_used", "SERAN-D, all weights used", layout=ALL_USED, ours=True, stem=NARROW_STEM),
         Spec(
             "efficientnet_lite0",
             "EfficientNet-Lite0",

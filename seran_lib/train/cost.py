@@ -97,6 +97,12 @@ def expected_time(settings: Settings, images: int) -> str:
     return ", ".join(f"{value:g} h on {gpu}" for gpu, value in hours.items()) + " (estimated, +-30 %)"
 
 
+def _rate(settings: Settings) -> str:
+    if not settings.lr:
+        return "none: nothing is trained by steps"
+    return f"{'one-cycle up to' if RECIPES[settings.recipe].cycle else 'constant'} {settings.lr:g}"
+
+
 def settings_table(settings: Settings, images: int) -> pd.DataFrame:
     """What a run is about to do, one row a setting, for reading before it starts."""
     rows = {
@@ -108,7 +114,7 @@ def settings_table(settings: Settings, images: int) -> pd.DataFrame:
         "effective batch": f"{settings.batch}, in micro-batches where memory does not suffice",
         "epochs": str(settings.epochs),
         "recipe": f"{settings.recipe}: {RECIPES[settings.recipe].adds}",
-        "learning rate": f"one-cycle up to {settings.lr:g}" if settings.lr else "none: nothing is trained by steps",
+        "learning rate": _rate(settings),
         "seed": str(settings.seed),
         "expected time": expected_time(settings, images),
     }

@@ -16,15 +16,15 @@ TOP = 5
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, loader: PackedLoader, *, mirrored: bool = False) -> np.ndarray:
+def predict(model: nn.Module, loader: PackedLoader, *, mirrored: bool = False, fixed: str = "") -> np.ndarray:
     """Scores of every image of a loader in its order, (n, classes) float32. The model is left in evaluation mode.
 
-    With `mirrored` each score is the mean over a picture and its mirror image.
+    With `mirrored` each score is the mean over a picture and its mirror image; `fixed` is the run's precision.
     """
     model.eval()
     scores = []
     for images, _ in loader:
-        with autocast(loader.device):
+        with autocast(loader.device, fixed):
             given = model(images).float()
             if mirrored:
                 given = (given + model(images.flip(3)).float()) / 2

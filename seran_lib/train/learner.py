@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from accelerate.utils.memory import clear_device_cache
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import combined_cos
+from fastai.callback.schedule import SchedNo, combined_cos
 from fastai.callback.training import GradientAccumulation
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.optimizer import OptimWrapper
@@ -92,8 +92,11 @@ def norms_apart(model: nn.Module) -> list[list[nn.Parameter]]:
     return [[p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]]
 
 
-def schedule(rate: float) -> dict[str, object]:
-    """fast.ai v1's one cycle up to a learning rate: "lr" and "mom" (beta 1) as functions of the part done, 0 to 1."""
+def schedule(rate: float, *, cycle: bool = True) -> dict[str, object]:
+    """ "lr" and "mom" (beta 1) as functions of the part done, 0 to 1: fast.ai v1's one cycle up to a learning rate, or
+    that rate throughout."""
+    if not cycle:
+        return {"lr": SchedNo(rate, rate), "mom": SchedNo(BETAS[0], BETAS[0])}
     return {
         "lr": combined_cos(RISE, rate / START_DIVISOR, rate, rate / END_DIVISOR),
         "mom": combined_cos(RISE, *MOMENTA),
@@ -123,7 +126,7 @@ def make_learner(
         splitter=trainable_params if recipe.decay_all else norms_apart,
         wd=WEIGHT_DECAY if recipe.decay_all else [WEIGHT_DECAY, 0.0],
         metrics=[accuracy, partial(top_k_accuracy, k=min(TOP, len(dataset.classes)))],
-        cbs=[HalfPrecision(device)],
+        cbs=[HalfPrecision(device, settings.precision)],
     )
     learner.remove_cbs([cb for cb in learner.cbs if isinstance(cb, ProgressCallback)])
     learner.recorder.smooth_loss = SmoothLossOnDevice()
@@ -185,11 +188,11 @@ def _train(settings: Settings, dataset: Dataset, device: torch.device, fit: Fit,
         say(f"resumed after epoch {epochs_done} of {settings.epochs}{within}")
     if epochs_done < settings.epochs:
         growing = GrowingSize(recipe.training_sizes(settings.size))
-        log = EpochLog(rows, state["begun"] if state else {})
+        log = EpochLog(rows, state["begun"] if state else {}, settings.precision)
         acting = [
             StepSeed(settings.seed, epochs_done, steps_done),
             growing,
-            StepSchedule(schedule(settings.lr)),
+            StepSchedule(schedule(settings.lr, cycle=recipe.cycle)),
             FiniteLoss(settings, dataset.manifest["image_id"].to_numpy()[learner.dls.train.rows]),
             log,
             Pace(settings, growing),

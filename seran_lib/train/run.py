@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save as to_safetensors
 
-from seran_lib.data.split import fingerprint
+from seran_lib.data.split import audit, fingerprint
 from seran_lib.errors import CheckpointError, DataError
 from seran_lib.files import file_sha256, remove_partial_files, replacing
 from seran_lib.nets.description import count_parameters
@@ -19,7 +19,7 @@ from seran_lib.train import ledger
 from seran_lib.train.callbacks.state import contiguous
 from seran_lib.train.checkpoint import NEXT, PREVIOUS, STATE
 from seran_lib.train.dataset import Dataset, open_dataset, read_split
-from seran_lib.train.device import pick_device
+from seran_lib.train.device import pick_device, precision
 from seran_lib.train.distributed import rank, say, wait_for_all, world_size
 from seran_lib.train.evaluate import fit_temperature, measure, predict, prediction_table
 from seran_lib.train.learner import Training, train
@@ -136,6 +136,8 @@ def run(settings: Settings, dataset: Dataset | None = None) -> dict[str, object]
         if row:
             say(f"{settings.run_id} is in the ledger since {row['utc']}, but its weights are not here: it is repeated")
             settings.results.repeats()  # a file of other columns is found out now
+        precision(pick_device(), settings.precision)  # one that this device has not stops here
+        say(audit(dataset.manifest, pd.Series(dataset.parts)))
         train_it = fit_frozen if settings.recipe == "frozen" else train
         training = train_it(settings, dataset, pick_device())
         if first:
@@ -165,7 +167,7 @@ def compare(settings: Settings, dataset: Dataset, training: Training, row: dict[
     `repeats.csv` keeps the error, and how many test images are answered otherwise than then.
     """
     test = dataset.loaders(settings, next(training.model.parameters()).device)[2]
-    scores = predict(training.model, test, mirrored=RECIPES[settings.recipe].flip)
+    scores = predict(training.model, test, mirrored=RECIPES[settings.recipe].flip, fixed=settings.precision)
     error = measure(scores, dataset.targets[dataset.parts == "test"])["top1_error"]
     answers = prediction_table(scores, dataset, "test", row["temperature"])
     both = answers.merge(settings.results.predictions(settings.run_id), on="image_id", suffixes=("", "_then"))
@@ -205,7 +207,7 @@ def record(settings: Settings, dataset: Dataset, training: Training) -> dict[str
     loaders = dataset.loaders(settings, next(training.model.parameters()).device)
     results, measured, kept = settings.results, {}, {}
     for part, loader in (("valid", loaders[1]), ("test", loaders[2])):
-        scores = predict(training.model, loader, mirrored=RECIPES[settings.recipe].flip)
+        scores = predict(training.model, loader, mirrored=RECIPES[settings.recipe].flip, fixed=settings.precision)
         targets = dataset.targets[dataset.parts == part]
         kept[part] = Scores(scores, targets)
         measured |= {f"{part}_{name}": value for name, value in measure(scores, targets).items()}

@@ -21,8 +21,9 @@ from seran_lib.train.recipes import RECIPES, TRANSFER
 # own or, where that has none, the profile's.
 CHOICES = {
     "data": "", "model": "seran_d", "recipe": "paper", "seed": 0, "epochs": 0, "init": "", "wiring": "paper", "lr": 0.0,
-    "images_per_class": 0, "out": "",
+    "images_per_class": 0, "precision": "", "out": "",
 }  # fmt: skip
+PRECISIONS = {"float32": "fp32", "bfloat16": "bf16"}  # what may be fixed for a run, and what the ledger calls it
 # The run_id says what differs from the profile; the numbers are there because a profile may have changed since.
 IDENTITY = ("run_id", "width", "size", "batch", "lr")
 
@@ -32,8 +33,9 @@ class Settings:
     """All that decides the result of one training run; the same settings on the same machine give the same weights.
 
     `data` is the folder with `manifest.csv`. `images_per_class` is the most training images a species has, 0 for all of
-    them. `recipe` is a name of `recipes.RECIPES`. `out` is the folder that keeps checkpoints; empty means a folder of
-    this run's own below `runs/`.
+    them. `recipe` is a name of `recipes.RECIPES`. `precision` is a key of `PRECISIONS`, or empty for the one
+    that is quick where the run is done. `out` is the folder that keeps checkpoints; empty means a folder of this run's
+    own below `runs/`.
     """
 
     profile: str
@@ -50,6 +52,7 @@ class Settings:
     init: str
     recipe: str
     images_per_class: int
+    precision: str
     out: str
 
     @property
@@ -61,11 +64,12 @@ class Settings:
     def run_id(self) -> str:
         """Names the run in the ledger, in `runs/` and in `results/`."""
         parts = [self.data_name, self.profile, self.model, f"e{self.epochs}", f"s{self.seed}"]
-        parts += [choice for choice in (self.wiring, self.init) if choice in ("port", "zero")]
+        parts += [choice for choice in (self.wiring, self.init) if choice in ("port", "zero", "torch")]
         parts += [self.recipe] if self.recipe != "paper" else []
         rate = usual(self.profile, self.model, self.recipe)["lr"]
         parts += [f"lr{self.lr:g}"] if self.lr != rate else []
-        return "-".join(parts + ([f"n{self.images_per_class}"] if self.images_per_class else []))
+        parts += [f"n{self.images_per_class}"] if self.images_per_class else []
+        return "-".join(parts + ([self.precision] if self.precision else []))
 
     @property
     def folder(self) -> Path:
@@ -131,7 +135,7 @@ def _check_values(given: dict[str, object]) -> None:
     profile, model, recipe = given["profile"], given["model"], given["recipe"]
     starts = ("pretrained",) if model in PRETRAINED else INITS
     known = {"profile": PROFILES, "model": SPECS, "wiring": WIRINGS, "recipe": RECIPES}
-    for name, names in (known | {"init": ("", *starts)}).items():
+    for name, names in (known | {"init": ("", *starts), "precision": ("", *PRECISIONS)}).items():
         if given[name] not in names:
             raise ValueError(f"unknown {name} {given[name]!r}: choose one of {', '.join(filter(None, names))}")
     for name, value in given.items():
@@ -168,6 +172,8 @@ def settings_of(row: Mapping[str, object], data: str = "") -> Settings:
     """The settings of a run from its row in the ledger, with its images in the folder `data`, or else in one of the
     name that the row has, which need not be on this machine."""
     chosen = {name: type(usual)(row[name]) for name, usual in CHOICES.items() if name not in ("data", "out")}
+    last = row["run_id"].rpartition("-")[2]  # the ledger's precision is that of any run, fixed or not
+    chosen["precision"] = last if last in PRECISIONS else ""
     return choose(row["profile"], data=data or row["data"], **chosen)
 
 

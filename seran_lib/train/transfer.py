@@ -67,7 +67,7 @@ def fit_frozen(settings: Settings, dataset: Dataset, device: torch.device) -> Tr
     rows = {part: np.flatnonzero(dataset.parts == part) for part in ("train", "valid")}
     targets = {part: dataset.targets[chosen] for part, chosen in rows.items()}
     loaders = {part: seen_once(dataset.images, rows[part], targets[part], settings, device) for part in rows}
-    features = {part: predict(network, loader) for part, loader in loaders.items()}
+    features = {part: predict(network, loader, fixed=settings.precision) for part, loader in loaders.items()}
     rate = sum(map(len, features.values())) / (time.perf_counter() - began)
     say(f"{rate:.0f} images/s: features of {sum(map(len, features.values())):,} images")
     scaler = StandardScaler().fit(features["train"])
@@ -82,6 +82,6 @@ def fit_frozen(settings: Settings, dataset: Dataset, device: torch.device) -> Tr
         row = {"strength": strength, "valid_loss": measured["loss"], "valid_top1_error": measured["top1_error"]}
         rows.append(row | {"seconds": took, "images_per_second": rate})
         say(f"C {strength:g}  error {row['valid_top1_error']:.2f} %")
-    log = pd.DataFrame(rows).assign(precision=precision(device), device=device_name(device))
+    log = pd.DataFrame(rows).assign(precision=precision(device, settings.precision), device=device_name(device))
     network.classifier = probes[log["valid_top1_error"].argmin()]
     return Training(network.to(device), log, Fit())

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from seran_lib.data.split import UNUSED, fingerprint, limit_training, split_by_species
+from seran_lib.data.split import NEAR_DUPLICATE, UNUSED, audit, fingerprint, limit_training, split_by_species
 from seran_lib.errors import DataError
 
 
@@ -192,3 +192,12 @@ def test_a_split_of_another_manifest_is_refused():
     split = split_by_species(manifest, seed=0)
     with pytest.raises(ValueError, match="no part for 1 rows"):
         fingerprint(manifest, split.drop(3))
+
+
+def test_the_audit_counts_test_images_with_a_sibling_in_training():
+    table = pd.DataFrame({"group": list("aabbcd"), "sha256": ["", "", "x", "y", "z", "x"]})
+    split = pd.Series(["train", "test", "test", "valid", "train", "train"])
+    assert audit(table, split).startswith("test images with a group sibling in training: 2 of 2; near-copies are not")
+    assert audit(table.drop(columns="sha256"), split).split(";")[0].endswith("1 of 2")
+    clusters = table.assign(group=list("abcdef"), sha256="", **{NEAR_DUPLICATE: list("pqrstu")})
+    assert audit(clusters, split) == "test images with a near-copy or group sibling in training: 0 of 2"

@@ -48,7 +48,7 @@ def subject():
     for picture, target in zip(pictures, targets, strict=True):
         picture[INSECT] = picture[LABEL] = 250 if target else 10
     scenes = make_scenes(pictures, insect, furniture, seed=0)
-    return Subject(scenes, insect, targets, np.roll(np.arange(N), 1), SIDE, 10, False, torch.device("cpu"))
+    return Subject(scenes, insect, targets, np.roll(np.arange(N), 1), SIDE, 10, False, "", torch.device("cpu"))
 
 
 def errors(rows, measure="wrong"):

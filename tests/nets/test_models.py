@@ -1,4 +1,4 @@
-"""The eleven networks: exact sizes, any input, every weight trained, and what each variant leaves out."""
+"""The networks: exact sizes, any input, every weight trained, and what each variant leaves out."""
 
 import pytest
 import torch
@@ -91,6 +91,32 @@ def test_ablations_change_one_thing_each():
     assert count_parameters(full) - count_parameters(no_se) == gates
 
 
+def test_controls_and_other_layouts_are_what_they_say():
+    full, plain, no_mask, no_attention = (
+        create_model(name, 123, width=1 / 8)
+        for name in ("seran_d", "seran_d_plain", "seran_d_no_mask", "seran_d_no_attention")
+    )
+    assert count(plain, SEBottleneck) == count(plain, AttentionModule) == count(no_mask, AttentionModule) == 0
+    assert [len(stage) for stage in plain.stages] == [len(stage) for stage in no_attention.stages]
+    masks = sum(count_parameters(m.mask) for m in full.modules() if isinstance(m, AttentionModule))
+    assert count_parameters(full) - count_parameters(no_mask) == masks
+    sizes = {"seran_d_plain": 35_801_147, "seran_d_no_mask": 45_245_723}
+    sizes |= {"seran_d_lean": 54_091_067, "seran_d_all_used": 91_644_283}
+    with torch.device("meta"):
+        assert {name: count_parameters(create_model(name, 123)) for name in sizes} == sizes
+
+
+@pytest.mark.parametrize("name", ["seran_d_plain", "resnet101", "senet154"])
+def test_torchs_own_start_is_uniform_by_the_fan_in(name):
+    torch.manual_seed(0)
+    model = create_model(name, 5, width=1 / 4, init="torch")
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.weight.numel() > 1000:
+            deviation = (3 * module.weight[0].numel()) ** -0.5
+            assert module.weight.std().item() == pytest.approx(deviation, rel=0.1)
+    assert all((m.weight == 1).all() for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+
+
 @pytest.mark.parametrize("name", list_models())
 def test_residual_branches_start_at_zero_or_plain(name):
     """Plain: no weight of a normalisation or convolution is all zero. Zero: the last layer of each block is."""
@@ -114,6 +140,10 @@ GOLDEN = {
     ("seran_d_avg_pool", "paper"): [0.68526, -0.19995, -1.10224],
     ("seran_d_no_se", "paper"): [2.59412, 0.71890, -1.31564],
     ("seran_d_no_attention", "paper"): [1.02425, -1.55872, -3.79226],
+    ("seran_d_plain", "paper"): [2.35777, 0.99626, -0.52697],
+    ("seran_d_no_mask", "paper"): [3.31832, 1.10543, -1.30153],
+    ("seran_d_lean", "paper"): [-0.02857, -2.18963, -3.95199],
+    ("seran_d_all_used", "paper"): [2.52862, 0.41159, -1.83228],
 }
 
 

@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seran_lib.nets import create_model
-from seran_lib.nets.description import count_parameters
+from seran_lib.nets.description import count_parameters, describe
 from seran_lib.nets.network import StagedNetwork
-from seran_lib.nets.specs import SERAN, SERAN_D
+from seran_lib.nets.specs import ALL_USED, LEAN, NARROW_STEM, SERAN, SERAN_D
 from seran_lib.paper import reconstruct
 
 per_stage = st.tuples(*[st.integers(0, 2)] * 4)
@@ -110,6 +113,27 @@ def test_in_the_wider_family_weights_that_are_used_suffice():
         assert f"{seran_d - reconstruct.body_parameters(hit.seran_se, less, plain):.2e}" == "2.87e+07"
         smaller = reconstruct.layouts(hit)[1]
         assert "".join(smaller).count("R") == 4 + sum(plain)
+
+
+def test_the_other_layouts_are_the_leanest_finalist_and_the_nearest_to_the_principles_without_unused_weights():
+    hits = reconstruct.search()
+    finalists = hits[np.logical_and.reduce(list(reconstruct.principles(hits).values()))]
+    drawn = [(*reconstruct.layouts(hit), hit.stem) for _, hit in finalists.iterrows()]
+    with torch.device("meta"):
+        costs = [describe(StagedNetwork(layout, 123, stem=stem), 224).gmacs for layout, _, stem in drawn]
+    layout, _, stem = drawn[int(np.argmin(costs))]
+    assert (layout, stem) == (LEAN, NARROW_STEM)
+
+    found = reconstruct.search(replace(reconstruct.WIDER, unused=("none",)))
+    kept = pd.DataFrame(reconstruct.principles(found)).sum(axis=1)
+    best = found[kept == kept.max()]
+    best = best.assign(
+        more=best["plain_lost"].map(sum),
+        bare=[reconstruct.bare_neighbours(reconstruct.layouts(hit)[0]) for _, hit in best.iterrows()],
+    )
+    hit = best.sort_values(["more", "bare", "counted"]).iloc[0]
+    assert (reconstruct.layouts(hit)[0], hit.stem, kept.max()) == (ALL_USED, NARROW_STEM, 5)
+    assert count_parameters(create_model("seran_d_all_used", 123)) == hit.counted
 
 
 def test_the_size_of_the_wider_family_is_that_of_its_members_one_by_one():

@@ -106,7 +106,7 @@ def test_layout_fused_optimiser_and_fused_gates_take_the_steps_of_the_plain_loop
 
 
 def test_half_precision_takes_nearly_the_steps_of_the_plain_loop(longer, monkeypatch):
-    monkeypatch.setattr(device, "precision", lambda device: "bf16")  # CPUs that only emulate it would not take it
+    monkeypatch.setattr(device, "precision", lambda *_: "bf16")  # CPUs that only emulate it would not take it
     dataset = open_dataset(longer)
     expected, losses = plain(longer, dataset), ours(longer, dataset)
     assert not np.allclose(losses, expected, rtol=1e-6)
@@ -172,8 +172,8 @@ def test_the_fused_se_unit_is_the_unfused(longer):
 @pytest.fixture
 def float16(monkeypatch):
     """Graphics cards before Ampere have no bfloat16: there the loss is scaled, and a scale too high is halved."""
-    monkeypatch.setattr(numerics, "precision", lambda device: "fp16")
-    monkeypatch.setattr(numerics, "autocast", lambda device: torch.autocast("cpu", torch.float16))
+    monkeypatch.setattr(numerics, "precision", lambda *_: "fp16")
+    monkeypatch.setattr(numerics, "autocast", lambda *_: torch.autocast("cpu", torch.float16))
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from seran_lib.train.callbacks.numerics import FiniteLoss
 from seran_lib.train.callbacks.state import BEST, KeepState
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.memory import Fit
+from seran_lib.train.recipes import RECIPES
 from seran_lib.train.settings import resolve
 from seran_lib.train.trained import trained_network
 
@@ -617,6 +618,8 @@ def test_optimiser_and_schedule_are_those_of_fastai_version_1(settings):
     assert len(learner.opt.opt.param_groups) == 1  # weight decay on every parameter
     rate = train.schedule(1)["lr"]
     np.testing.assert_allclose([rate(0), rate(0.3), rate(1)], [1 / 25, 1, 1 / 250_000], rtol=1e-6)
+    constant = train.schedule(1e-3, cycle=RECIPES["constant"].cycle)
+    assert [(constant["lr"](part), constant["mom"](part)) for part in (0, 0.5, 1)] == 3 * [(1e-3, 0.9)]
 
 
 def test_another_seed_is_another_run_and_another_split(settings):
@@ -660,7 +663,7 @@ def test_a_forward_pass_that_fails_does_not_leave_half_precision_on(settings, mo
         return model
 
     build = train.build_model
-    monkeypatch.setattr("seran_lib.train.device.precision", lambda device: "bf16")  # whatever this machine is good at
+    monkeypatch.setattr("seran_lib.train.device.precision", lambda *_: "bf16")  # whatever this machine is good at
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="out of luck"):
         patch.setattr(train, "build_model", spoilt)
         train.train(settings, data, CPU)

@@ -19,13 +19,13 @@ class EpochLog(Callback):
 
     fastai announces the epochs that a resumed run skips as well; they have their row already. `begun` is what an
     interrupted epoch had come to: the sum of its losses, and seconds. A row names precision and device, as a run may go
-    on with others than it began with.
+    on with others than it began with, unless its precision is `fixed`.
     """
 
     order = 55  # after fastai's Recorder
 
-    def __init__(self, rows: list[dict[str, float | str]], begun: dict[str, float]):
-        self.rows, self.begun = rows, begun
+    def __init__(self, rows: list[dict[str, float | str]], begun: dict[str, float], fixed: str = ""):
+        self.rows, self.begun, self.fixed = rows, begun, fixed
 
     def before_epoch(self) -> None:
         if self.epoch < len(self.rows):
@@ -70,7 +70,7 @@ class EpochLog(Callback):
             "images_per_second": loader.steps * loader.batch / self.train_seconds,
         }
         device = self.dls.device
-        where = {"precision": precision(device), "device": device_name(device)}
+        where = {"precision": precision(device, self.fixed), "device": device_name(device)}
         self.rows.append({name: round(value, 5) for name, value in row.items()} | where)
         say(
             f"epoch {row['epoch']:3d}/{self.n_epoch}  loss {self.train_loss:.3f} (validation {valid_loss:.3f})  "

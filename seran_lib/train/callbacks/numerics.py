@@ -30,16 +30,19 @@ class HalfPrecision(MixedPrecision):
     go on in a notebook's kernel, where torch would then compute with old copies of the weights.
     """
 
-    def __init__(self, device: torch.device):
+    def __init__(self, device: torch.device, fixed: str = ""):
         super().__init__()
-        self.device = device
+        self.device, self.fixed = device, fixed
 
     def before_fit(self) -> None:
-        self.learn.scaler, self.scales = GradScaler(self.device.type, enabled=precision(self.device) == "fp16"), []
+        self.learn.scaler, self.scales = (
+            GradScaler(self.device.type, enabled=precision(self.device, self.fixed) == "fp16"),
+            [],
+        )
         self.network, plain = self.learn.model, self.learn.model.forward
 
         def forward(*inputs: torch.Tensor) -> torch.Tensor:
-            with autocast(self.device):
+            with autocast(self.device, self.fixed):
                 return plain(*inputs)
 
         # Replaced, as a wrapper would rename the weights, and hooks of torch do not end with an interrupted pass.
