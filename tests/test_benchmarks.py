@@ -131,9 +131,9 @@ def test_scores_of_both_ways_of_inference_agree(monkeypatch):
     import steps
     import torch
 
-    from seran_lib.train import evaluate
-
-    monkeypatch.setattr(evaluate, "precision", lambda device: "bf16")  # CPUs that only emulate it would not take it
+    monkeypatch.setattr(
+        "seran_lib.train.device.precision", lambda *_: "bf16"
+    )  # CPUs that only emulate it would not take it
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     ours, plain = (
         inference.answers(steps.network("resnet101", width=1 / 8, ours=ours), images, ours)() for ours in (True, False)
