@@ -78,6 +78,7 @@ def parser() -> Parser:
     commands = door.add_subparsers(metavar="COMMAND", dest="COMMAND", prog="seran", title="commands")
     _add_data(commands)
     _add_train_and_cost(commands)
+    _add_use(commands)
     _add_look(commands)
     _add_book(commands)
     _add_parcel(commands)
@@ -196,6 +197,37 @@ def _add_train_and_cost(commands: Any) -> None:
     one.add_argument(
         "--units", type=_list, default=[], metavar="T4=1.2,H100=14", help="Colab's compute units an hour, as it shows"
     )
+
+
+def _add_use(commands: Any) -> None:
+    one = _command(
+        commands,
+        "predict",
+        "predict:predict",
+        "name the insect on photographs, by a trained network",
+        "  seran predict wasp.jpg --model weights/heliconius-seran_d\n"
+        "  seran predict trip/ --model weights/heliconius-seran_d --out trip.csv      again: go on",
+        before="PHOTO|FOLDER...",
+    )
+    one.add_argument("photographs", nargs="+", type=Path, metavar="PHOTO", help="a file, or a folder with all below it")
+    one.add_argument("--model", required=True, metavar="FOLDER", help="a bundle that `seran export` wrote")
+    one.add_argument(
+        "--risk", type=float, default=0.05, help="share of wrong names you accept (0.05); rarer: a group, or unknown"
+    )
+    one.add_argument("--out", type=Path, metavar="FILE", help="write a row a photograph, as .csv or .json")
+
+    one = _command(
+        commands,
+        "export",
+        "export:export",
+        "write a finished run as a bundle for `seran predict`, verified",
+        "  seran export drawn-smoke-seran_d-e12-s0-zero weights/drawn-seran_d\n"
+        "  seran export heliconius-laptop-seran_d-e8-s0 weights/heliconius-seran_d --data data/heliconius",
+        before="RUN OUT",
+    )
+    one.add_argument("run", metavar="RUN", help="its run_id in the ledger; its weights are below runs/")
+    one.add_argument("out", type=Path, metavar="OUT", help="the folder to write")
+    one.take("data")
 
 
 def _add_look(commands: Any) -> None:

@@ -17,7 +17,7 @@ from seran_lib.train.recipes import RECIPES
 from seran_lib.train.settings import CHOICES
 
 SLOW = {"torch", "fastai", "pandas", "numpy", "matplotlib", "papermill", "requests", "timm", "sklearn", "PIL"}
-COMMANDS = ("data", "train", "cost", "look", "unknowns", "notebook", "table", "pair", "demo")
+COMMANDS = ("data", "train", "cost", "predict", "export", "look", "unknowns", "notebook", "table", "pair", "demo")
 
 
 @pytest.mark.parametrize(
