@@ -14,7 +14,7 @@ from seran_lib.collect.ala import client
 from seran_lib.collect.ala.listing import collect_plan
 from seran_lib.collect.http import polite_session
 from seran_lib.collect.plan import Plan
-from seran_lib.curate import leaks, proposals, replay
+from seran_lib.curate import grouping, leaks, proposals, replay
 from seran_lib.curate.decisions import DECISIONS
 from seran_lib.curate.duplicates import near_duplicates
 from seran_lib.data.manifest import MANIFEST, read_manifest, select
@@ -127,6 +127,18 @@ def _proposals(folder: Path) -> pd.DataFrame:
     with replacing(path, "w") as file:
         proposed.to_csv(file, index=False, lineterminator="\n")
     return proposed
+
+
+def group(options: argparse.Namespace) -> int:
+    """Write the same set with near-copies in one group."""
+    before = read_manifest(options.folder)["group"]
+    manifest = grouping.write_grouped(options.folder, options.out, progress=True)
+    together = [groups.duplicated(keep=False) for groups in (before, manifest["near_duplicate"], manifest["group"])]
+    own, copies, joined = (int(several.sum()) for several in together)
+    number = manifest.loc[together[2], "group"].nunique()
+    print(f"{len(manifest):,} images: {own:,} in groups of the set's own, {copies:,} have a near-copy")
+    print(f"{joined:,} images in {number:,} groups of several in {options.out}")
+    return 0
 
 
 def split(options: argparse.Namespace) -> int:

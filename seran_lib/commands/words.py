@@ -103,7 +103,7 @@ def _command(commands: Any, name: str, handler: str, phrase: str, examples: str,
 def _add_data(commands: Any) -> None:
     data = commands.add_parser(
         "data",
-        help="plan, fetch, verify, curate and split a collection of photographs",
+        help="plan, fetch, verify, curate, group and split a collection of photographs",
         description="A collection of photographs, step by step. Each step may be interrupted and given again.\n\n"
         "  seran data plan data/ala --taxon Insecta --species 200 --as-of 2018-10-31\n"
         "  seran data fetch data/ala\n"
@@ -127,6 +127,10 @@ def _add_data(commands: Any) -> None:
     one.add_argument("--decisions", type=Path, metavar="FILE", help="what reviewers decided (FOLDER/decisions.csv)")
     one.add_argument("--accept-proposals", action="store_true", help="where nobody decided, do what is proposed")
     one.take("min-images")
+
+    phrase = "write the same set with near-copies in one group, so that no split parts them"
+    one = _step(steps, "group", phrase, "  seran data group data/butterfly100 data/butterfly100-grouped", "OUT")
+    one.add_argument("out", type=Path, metavar="OUT", help="the folder to write")
 
     phrase = "write split.csv, 70/15/15 for each species, and count what leaks"
     one = _step(steps, "split", phrase, "  seran data split data/ala-curated --seed 1")

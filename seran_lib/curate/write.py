@@ -42,8 +42,8 @@ def write_curated(folder: Path, out: Path, table: pd.DataFrame, boxes: dict[str,
             _refuse_foreign(out)
             with replacing_folder(out) as part:
                 table = _write_pictures(folder, part, table, boxes)
-                _write_table(part / MANIFEST, table)
-                _write_table(part / CURATION, curation)
+                write_table(part / MANIFEST, table)
+                write_table(part / CURATION, curation)
                 _write_credits(folder, part, table)
     except OSError as error:
         raise DataError(
@@ -73,7 +73,7 @@ def _write_pictures(folder: Path, part: Path, table: pd.DataFrame, boxes: dict[s
     for parent in {PurePosixPath(file).parent for file in table["file"]}:
         (part / parent).mkdir(parents=True, exist_ok=True)
     for file in table["file"][~table.index.isin(list(boxes))]:
-        _link(folder / file, part / file)
+        link(folder / file, part / file)
 
     taken = set(table["file"])
 
@@ -124,7 +124,8 @@ def _inside(inner: Box, outer: Box) -> str:
     return f"{x0} {y0} {x1} {y1}" if x0 < x1 and y0 < y1 else ""
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """A hard link to a file, or a copy where that cannot be."""
     if source.is_symlink():  # a link to it would break in another folder
         source = source.resolve()
     with contextlib.suppress(OSError):
@@ -135,7 +136,8 @@ def _link(source: Path, target: Path) -> None:
         to_disk(file)
 
 
-def _write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """A table as CSV that every reader reads back."""
     with replacing(path, "w") as file:
         # A lone carriage return would not be quoted, and end the line for the next reader.
         table.replace(r"\r\n?", "\n", regex=True).to_csv(file, index=False, lineterminator="\n")
@@ -152,7 +154,7 @@ def _write_credits(folder: Path, part: Path, table: pd.DataFrame) -> None:
     credits = pd.read_csv(part / CREDITS, dtype=str, keep_default_na=False)
     cropped = table["curation"].str.contains(r"(?:^|; )crop ")
     credits["changes"] = np.where(cropped, "cropped and saved again as JPEG", "")
-    _write_table(part / CREDITS, credits)
+    write_table(part / CREDITS, credits)
     if cropped.any():
         # CC BY-ND and CC BY-NC-ND allow copies, but no changed ones.
         fixed = int(table.loc[cropped, "licence"].str.contains(r"\bND\b").sum()) if "licence" in table else 0
