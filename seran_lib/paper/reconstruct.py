@@ -14,6 +14,7 @@ been counted with another classifier. `null_test` says how little a single hit m
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise, product
 
 import numpy as np
@@ -129,13 +130,16 @@ def compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
             yield (first, *rest)
 
 
-def removals(family: Family) -> Iterator[tuple[tuple[int, ...], int, tuple[int, ...]]]:
+@cache
+def removals(family: Family) -> list[tuple[tuple[int, ...], int, tuple[int, ...]]]:
     """What SERAN may lack: attention per stage of SERAN-D, the stage that loses one, SE modules lost per stage."""
-    for attention in compositions(family.attention, 3):
-        for stage in (1, 2, 3):
-            if attention[stage - 1]:
-                for lost in compositions(family.se_removed, 4):
-                    yield attention, stage, lost
+    return [
+        (attention, stage, lost)
+        for attention in compositions(family.attention, 3)
+        for stage in (1, 2, 3)
+        if attention[stage - 1]
+        for lost in compositions(family.se_removed, 4)
+    ]
 
 
 def kept_se(family: Family) -> list[tuple[int, ...]]:
@@ -161,7 +165,7 @@ def family_size(family: Family) -> int:
     ways = sum(1 for _ in ways_of_counting(family)) * len(family.stems) * len(family.heads)
     plain = np.array(list(product(family.plain, repeat=4)))
     pairs_of_plain = sum(int((plain >= lost).all(axis=1).sum()) for lost in plain_removals(family))
-    return ways * sum(1 for _ in removals(family)) * len(kept_se(family)) * pairs_of_plain
+    return ways * len(removals(family)) * len(kept_se(family)) * pairs_of_plain
 
 
 def unit_costs(how: dict[str, object]) -> tuple[np.ndarray, np.ndarray]:
@@ -171,16 +175,12 @@ def unit_costs(how: dict[str, object]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(se), np.array([unit_parameters(c, c, unused != "none") for c in STAGE_CHANNELS])
 
 
-def seran_gaps(family: Family, how: dict[str, object]) -> Iterator[tuple[dict[str, object], int]]:
-    """Every difference between SERAN-D and SERAN that a way of counting allows, with what SERAN lacks."""
+def seran_gaps(family: Family, how: dict[str, object]) -> np.ndarray:
+    """Every difference between SERAN-D and SERAN that a way of counting allows, (`removals`, `plain_removals`)."""
     se, plain = unit_costs(how)
-    lost_plain = plain_removals(family)
-    blocks = np.array(lost_plain) @ plain
-    for attention, stage, lost in removals(family):
-        module = attention_parameters(stage, how["p"], how["t"], how["r"], how["unused"] != "none")
-        for number, gap in enumerate(module + int(np.dot(lost, se)) + blocks):
-            lacks = {"attention": attention, "removed_from": stage, "lost": lost, "plain_lost": lost_plain[number]}
-            yield lacks, int(gap)
+    modules = [attention_parameters(k, how["p"], how["t"], how["r"], how["unused"] != "none") for k in (1, 2, 3)]
+    _, stages, lost = (np.array(part) for part in zip(*removals(family), strict=True))
+    return (np.array(modules)[stages - 1] + lost @ se)[:, None] + np.array(plain_removals(family)) @ plain
 
 
 def search(family: Family | None = None) -> pd.DataFrame:
@@ -192,15 +192,16 @@ def search(family: Family | None = None) -> pd.DataFrame:
     """
     family = family or Family()
     plains = np.array(list(product(family.plain, repeat=4)))
-    rows = []
+    lost_plain, rows = plain_removals(family), []
     for how in ways_of_counting(family):
         plain_cost = plains @ unit_costs(how)[1]
-        for lacks, gap_seran in seran_gaps(family, how):
-            if abs(gap_seran - SERAN_D_MINUS_SERAN) >= ROUNDING:
-                continue
+        gaps = seran_gaps(family, how)
+        for which, number in np.argwhere(np.abs(gaps - SERAN_D_MINUS_SERAN) < ROUNDING):
+            attention, stage, lost = removals(family)[which]
+            lacks = {"attention": attention, "removed_from": stage, "lost": lost, "plain_lost": lost_plain[number]}
             long_enough = (plains >= lacks["plain_lost"]).all(axis=1)
             for kept, stem in product(kept_se(family), family.stems):
-                se = tuple(np.add(kept, lacks["lost"]).tolist())
+                se = tuple(np.add(kept, lost).tolist())
                 counting = {"units": (how["p"], how["t"], how["r"]), "reduction": how["reduction"]}
                 counting |= {"stem": stem, "unused": how["unused"]}
                 body = body_parameters(se, lacks["attention"], (0, 0, 0, 0), **counting)
@@ -208,7 +209,8 @@ def search(family: Family | None = None) -> pd.DataFrame:
                 for head in family.heads:
                     gap = SENET154_BODY + HEADS[head] - counted
                     for index in np.flatnonzero(long_enough & (np.abs(gap - SENET154_MINUS_SERAN_D) < ROUNDING)):
-                        found = {"stem": stem, "head": head, "se": se, "seran_se": kept, "gap_seran": gap_seran}
+                        found = {"stem": stem, "head": head, "se": se, "seran_se": kept}
+                        found["gap_seran"] = int(gaps[which, number])
                         found |= {"plain": tuple(plains[index].tolist()), "counted": int(counted[index])}
                         rows.append(how | lacks | found | {"gap_senet154": int(gap[index])})
     return pd.DataFrame(rows)
@@ -224,7 +226,7 @@ def null_test(family: Family, low: float = 2e7, high: float = 4e7) -> pd.Series:
     shares = {}
     for unused in family.unused:
         ways = ways_of_counting(replace(family, unused=(unused,)))
-        gaps = np.unique([gap for how in ways for _, gap in seran_gaps(family, how)])
+        gaps = np.unique([seran_gaps(family, how) for how in ways])
         shares[unused] = np.mean([(np.abs(gaps - target) < ROUNDING).any() for target in targets])
     return pd.Series(shares, name="targets met")
 
