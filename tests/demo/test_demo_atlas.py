@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from seran_lib.collect.ala import client as ala
 from seran_lib.collect.http import polite_session
-from seran_lib.demo.atlas import server
+from seran_lib.demo.atlas import pictures, server
 from seran_lib.demo.atlas.records import Records
 from seran_lib.demo.atlas.server import ADDRESS, IMAGES, NAMES, OCCURRENCES, DemoAtlas
 
@@ -408,7 +408,8 @@ def test_the_boxes_of_a_sheet_hold_label_and_ruler(atlas):
         assert atlas.mask(row.Index)[label[1] : label[3], label[0] : label[2]].sum() == 0
 
 
-def test_equal_arguments_give_equal_answers_in_any_order(atlas):
+def test_equal_arguments_give_equal_answers_in_any_order(atlas, tmp_path, monkeypatch):
+    monkeypatch.setenv("SERAN_RUNS", str(tmp_path))  # where no picture is kept yet
     server._holdings.cache_clear()
     twin, other = DemoAtlas(**SMALL), DemoAtlas(**SMALL | {"seed": 4})
     for image_id in reversed(atlas.truth.index):
@@ -417,6 +418,21 @@ def test_equal_arguments_give_equal_answers_in_any_order(atlas):
     target = "/occurrences/occurrences/search?pageSize=59"
     assert twin.answer("GET", target, b"")[0].body == atlas.answer("GET", target, b"")[0].body
     assert not set(other._records.pictures) & set(atlas.truth.index)
+
+
+def test_a_picture_is_drawn_once_for_all_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERAN_RUNS", str(tmp_path))
+    records = Records(3, 36, seed=5)
+    drawn = pictures.Pictures(records, side=32, seed=5)
+    truth = drawn.truth()
+    monkeypatch.setattr(pictures, "draw_insect", None)
+    monkeypatch.setattr(pictures, "draw_empty", None)
+    kept = pictures.Pictures(records, side=32, seed=5)
+    assert kept.truth().equals(truth)
+    assert all(kept.content(image_id, "large") == drawn.content(image_id, "large") for image_id in truth.index)
+    monkeypatch.setattr(pictures, "_version", lambda: "another way of drawing")
+    with pytest.raises(TypeError):
+        pictures.Pictures(records, side=32, seed=5).truth()
 
 
 @pytest.mark.parametrize("wrong", [{"species": 2}, {"images": 100}, {"side": 20}])

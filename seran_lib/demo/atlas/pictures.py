@@ -1,19 +1,28 @@
 """The pictures of the demo atlas: drawn when first asked for, and what the image service knows about each.
 
-A picture has the same bytes whatever was asked for before it.
+A picture has the same bytes whatever was asked for before it. It is kept below ``cache/atlas``, as several processes
+ask for the same ones: chapters 01 and 02, and every `seran data` that collects the demo.
 """
 
+import contextlib
+import functools
+import hashlib
 import io
+import pickle
 import threading
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import PIL
 from PIL import Image, ImageOps
 
+from seran_lib import paths
 from seran_lib.data.pictures import Box
 from seran_lib.demo.atlas.records import ADDRESS, IMAGES, LICENCES, MUSEUM, RESOURCES, Picture, Records
 from seran_lib.demo.insects.picture import Drawing, draw_empty, draw_insect
+from seran_lib.files import replacing
 
 LONGEST = {"original": 0, "large": 650, "thumbnail": 300}  # longest side in pixels; 0: as uploaded
 TINY = 20  # pixels of the shorter side
@@ -22,13 +31,25 @@ _QUALITY = {"recompressed": 40, "smaller": 82, "mirrored": 86}
 
 @dataclass(frozen=True)
 class File:
-    """An uploaded file: its bytes, None if it is gone; width and height in pixels as the service recorded them."""
+    """An uploaded file: its bytes, None if it is gone; width and height in pixels as the service recorded them.
+
+    `mask` is where the insect is, uint8 (height, width), None if nothing can be decoded.
+    """
 
     content: bytes | None
     mime: str
     width: int
     height: int
-    drawing: Drawing | None
+    mask: np.ndarray | None = None
+    label_box: Box | None = None
+    ruler_box: Box | None = None
+
+
+@functools.cache
+def _version() -> str:
+    """Another one whenever that changes which decides how a picture looks: this room, NumPy, Pillow."""
+    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))
+    return f"{hashlib.sha256(code).hexdigest()} {np.__version__} {PIL.__version__}"
 
 
 def _resized(drawing: Drawing, scale: float) -> Drawing:
@@ -62,13 +83,25 @@ class Pictures:
         picture = self._records.pictures[image_id]
         with self._lock:
             if image_id not in self._files:
-                self._files[image_id] = self._draw(picture)
+                same = picture.change == "same"
+                self._files[image_id] = self.file(picture.duplicate_of) if same else self._kept(picture)
             return self._files[image_id]
+
+    def _kept(self, picture: Picture) -> File:
+        """The file as it was drawn before, perhaps by another process, or drawn now."""
+        key = hashlib.sha256(f"{_version()} {self._side} {self._seed} {picture}".encode()).hexdigest()
+        path = paths.cache() / "atlas" / f"{key}.pickle"
+        if path.exists():
+            return pickle.loads(path.read_bytes())
+        drawn = self._draw(picture)
+        with contextlib.suppress(OSError), replacing(path) as file:  # what cannot be kept is drawn again
+            pickle.dump(drawn, file)
+        return drawn
 
     def content(self, image_id: str, size: str) -> bytes | None:
         """The bytes served for an id in one of the sizes of `LONGEST`; None if the file is gone."""
         file = self.file(image_id)
-        if size == "original" or file.drawing is None or file.content is None:
+        if size == "original" or file.mask is None:
             return file.content
         with self._lock:
             if (image_id, size) not in self._resized:
@@ -79,10 +112,10 @@ class Pictures:
 
     def mask(self, image_id: str) -> np.ndarray:
         """Where the insect is in the original, uint8 (height, width). Raises ValueError if nothing can be decoded."""
-        drawing = self.file(image_id).drawing
-        if drawing is None:
+        mask = self.file(image_id).mask
+        if mask is None:
             raise ValueError(f"{image_id} is {self._records.pictures[image_id].kind}: there is no picture")
-        return drawing.mask
+        return mask
 
     def other(self, image_id: str) -> bytes:
         """A valid picture that is not the one of `image_id`."""
@@ -91,8 +124,8 @@ class Pictures:
     def truth(self) -> pd.DataFrame:
         rows = []
         for picture in self._records.pictures.values():
-            drawing = self.file(picture.image_id).drawing
-            height, width = drawing.mask.shape if drawing else (0, 0)
+            file = self.file(picture.image_id)
+            height, width = (0, 0) if file.mask is None else file.mask.shape
             rows.append(
                 {
                     "image_id": picture.image_id,
@@ -102,8 +135,8 @@ class Pictures:
                     "also_labels": picture.also_labels,
                     "duplicate_of": picture.duplicate_of,
                     "cluster": picture.cluster,
-                    "label_box": _text(drawing and drawing.label_box),
-                    "ruler_box": _text(drawing and drawing.ruler_box),
+                    "label_box": _text(file.label_box),
+                    "ruler_box": _text(file.ruler_box),
                     "width": width,
                     "height": height,
                 }
@@ -189,8 +222,6 @@ class Pictures:
     # ---- drawing ----------------------------------------------------------------------------------------------------
 
     def _draw(self, picture: Picture) -> File:
-        if picture.change == "same":
-            return self.file(picture.duplicate_of)
         rng = np.random.default_rng([self._seed, 12, picture.animal])
         if picture.subject is None:
             drawing = draw_empty(rng, side=self._side)
@@ -205,12 +236,13 @@ class Pictures:
             drawing = replace(drawing, image=ImageOps.mirror(drawing.image), mask=drawing.mask[:, ::-1].copy())
         content = encode(drawing.image, "PNG" if picture.png else "JPEG", _QUALITY.get(picture.change, 90))
         if picture.kind == "missing":
-            return File(None, "image/jpeg", *drawing.image.size, None)
+            return File(None, "image/jpeg", *drawing.image.size)
         if picture.kind == "broken":  # cut short already when uploaded, or noise behind the first bytes of a JPEG
             noise = np.random.default_rng([self._seed, 14, picture.animal]).bytes(len(content))
             broken = content[: len(content) // 3] if picture.change == "cut" else content[:4] + noise
-            return File(broken, "image/jpeg", *drawing.image.size, None)
-        return File(content, "image/png" if picture.png else "image/jpeg", *drawing.image.size, drawing)
+            return File(broken, "image/jpeg", *drawing.image.size)
+        mime, truth = "image/png" if picture.png else "image/jpeg", (drawing.mask, drawing.label_box, drawing.ruler_box)
+        return File(content, mime, *drawing.image.size, *truth)
 
 
 def _text(box: Box | None) -> str:
