@@ -57,7 +57,6 @@ class Task:
     """An image to fetch; `file` and `sha256` are of an earlier success, empty if there was none."""
 
     image_id: str
-    line: int
     label: str
     source_url: str
     source_md5: str
@@ -169,18 +168,18 @@ class State:
         found = self._db.execute(
             "SELECT line FROM images WHERE due AND line > 0 ORDER BY status = 'failed', attempts, line"
         )
-        query = "SELECT image_id, line, label, source_url, source_md5, file, sha256 FROM images WHERE line = ?"
+        query = "SELECT image_id, label, source_url, source_md5, file, sha256 FROM images WHERE line = ?"
         for line in array("q", (line for (line,) in found)):  # eight bytes an image, however many there are
             yield Task(*self._db.execute(query, (line,)).fetchone())
 
     def succeeded(self, task: Task, picture: Picture) -> None:
         """Record that the picture of a task is on disk."""
-        values = (picture.file, picture.sha256, picture.bytes, picture.width, picture.height, picture.format)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self._db.execute(
-            "UPDATE images SET status = 'ok', due = 0, reason = '', attempts = attempts + 1, file = ?, sha256 = ?, "
-            "bytes = ?, width = ?, height = ?, format = ?, fetched_at = ? WHERE image_id = ?",
-            (*values, now, task.image_id),
+            "UPDATE images SET status = 'ok', due = 0, reason = '', attempts = attempts + 1, file = :file, "
+            "sha256 = :sha256, bytes = :bytes, width = :width, height = :height, format = :format, fetched_at = :now "
+            "WHERE image_id = :image_id",
+            vars(picture) | {"now": now, "image_id": task.image_id},
         )
 
     def failed(self, task: Task, reason: str, *, again: bool) -> None:

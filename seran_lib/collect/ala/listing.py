@@ -47,7 +47,6 @@ def collect_plan(
     per_species: int = 0,
     seed: int = 0,
     size: str = "large",
-    progress: bool = True,
 ) -> Plan:
     """List the `species` with most records, all their images, and write ``plan.csv`` and ``query.json``.
 
@@ -72,9 +71,9 @@ def collect_plan(
     # A database without a name lies in a file of the system's that vanishes with the process, killed or not.
     with closing(sqlite3.connect("")) as store:
         listing = _Listing(store, atlas, query, size)
-        listing.list_records(taken, progress)
+        listing.list_records(taken)
         counts |= {step: listing.number(question) for step, question in _LISTED.items()}
-        counts |= listing.choose_images(counts["image_ids"], progress)
+        counts |= listing.choose_images(counts["image_ids"])
         counts["dropped_by_per_species"] = listing.draw(per_species, seed) if per_species else 0
         counts["planned"] = listing.number("SELECT count(*) FROM planned")
         if not counts["planned"]:
@@ -100,9 +99,9 @@ class _Listing:
         for (columns,) in self._store.execute("SELECT columns FROM planned ORDER BY label, image_id"):
             yield json.loads(columns)
 
-    def list_records(self, taken: list[SpeciesCount], progress: bool) -> None:
+    def list_records(self, taken: list[SpeciesCount]) -> None:
         images = 0
-        with progress_bar(taken, desc="records", unit="species", show=progress) as bar:
+        with progress_bar(taken, desc="records", unit="species") as bar:
             for one in bar:
                 images += self._records_of(one)
                 bar.set_postfix(images=images)
@@ -131,14 +130,14 @@ class _Listing:
         self._store.executemany("INSERT OR IGNORE INTO claim VALUES (?, ?, ?)", claims)
         return len(images)
 
-    def choose_images(self, total: int, progress: bool) -> dict[str, int]:
+    def choose_images(self, total: int) -> dict[str, int]:
         """Ask what is known of each image, store the rows of those that fit, and count the others by the reason."""
         reasons = ("unknown_to_image_service", "without_answer", "by_licence", "by_as_of")
         dropped = {f"dropped_{reason}": 0 for reason in reasons}
         groups = self._groups_of_records()
         found = self._store.execute("SELECT DISTINCT image_id FROM claim ORDER BY image_id")
         ids = (image_id for (image_id,) in found)
-        with progress_bar(total=total, desc="images", unit="image", show=progress) as bar:
+        with progress_bar(total=total, desc="images", unit="image") as bar:
             # Only the one-by-one form of the question tells when an image was uploaded.
             for image_id, info in self._atlas.image_info(ids, details=self._query.as_of is not None):
                 bar.update()

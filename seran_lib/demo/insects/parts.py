@@ -45,12 +45,12 @@ class Individual:
         return float(np.cos(np.deg2rad(np.clip(self.slope + sign * self.roll, -55, 60))))
 
 
-def tube(top: float, bottom: float, widths, steps: int = 25) -> Patch:
+def tube(top: float, bottom: float, widths) -> Patch:
     """A body part along y whose half widths from top to bottom are `widths`; s runs down, t from right to left."""
     y = np.linspace(top, bottom, len(widths))
-    right = smooth(np.column_stack([widths, y]), steps)
+    right = smooth(np.column_stack([widths, y]))
     left = right * (-1, 1)
-    t = np.linspace(0, 1, steps)[:, None]
+    t = np.linspace(0, 1, len(right))[:, None]
     return Patch(right, left, right[0] + t * (left[0] - right[0]), right[-1] + t * (left[-1] - right[-1]))
 
 
@@ -131,9 +131,8 @@ def antennae(sketch: Sketch, root, length: float, width: float, species: Species
                 for turn in (-70, 70):
                     direction = place([(line[k] - line[k - 1])], degrees=turn)[0]
                     direction = direction / (np.hypot(*direction) + 1e-9)
-                    sketch.fill(
-                        stroke(np.array([line[k], line[k] + barb * direction]), 0.55 * width), colour, solid=True
-                    )
+                    hair = np.array([line[k], line[k] + barb * direction])
+                    sketch.fill(stroke(hair, 0.55 * width), colour, solid=True)
         elif kind == "fan":
             for turn in (-50, -10, 30):
                 leaf = place([ahead / np.hypot(*ahead)], degrees=turn * sign)[0] * 0.4 * length
