@@ -89,7 +89,6 @@ class _Handler(BaseHTTPRequestHandler):
         sized = head + f"Content-Length: {len(body)}\r\n\r\n".encode()
         chunked = head + b"Transfer-Encoding: chunked\r\n\r\n"
         on_the_wire = {
-            "": [sized + body],
             "cut": [],
             "truncate": [sized + body[: len(body) // 2]],
             "chunks": [chunked + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"],
@@ -97,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
             "drip": [sized, *(bytes([byte]) for byte in body)],
         }
         self.close_connection |= reply.damage in ("cut", "truncate", "cut_chunks")
-        for part in on_the_wire[reply.damage]:
+        for part in on_the_wire.get(reply.damage, [sized + body]):
             self.wfile.write(part)
             time.sleep(0.02 if reply.damage == "drip" else 0)
 
