@@ -5,24 +5,23 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 
-def calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+def calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 15) -> float | np.ndarray:
     """Expected calibration error, a share: the mean gap between the probability of a prediction and how often it is
-    right, over `bins` bins of equally many images. Both arrays (n,).
+    right, over `bins` bins of equally many images. Both arrays (n,); of `right` (draws, n) an error for each draw.
 
     Nguyen and O'Connor, EMNLP 2015, for bins of equal mass.
     """
     order = np.argsort(probabilities, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
-    gaps = [abs(np.mean(probabilities[part]) - np.mean(right[part])) * len(part) for part in parts]
-    return float(np.sum(gaps) / len(order))
+    gaps = [np.abs(np.mean(probabilities[part]) - np.mean(right[..., part], axis=-1)) * len(part) for part in parts]
+    return np.stack(gaps, axis=-1).sum(axis=-1) / len(order)
 
 
 def calibration_by_chance(probabilities: np.ndarray, *, draws: int = 100, seed: int = 0) -> tuple[float, float]:
     """The calibration error that a network with exactly these probabilities (n,) has on so many images, shares: mean
     and standard deviation over `draws` in which each prediction is right as often as its probability says."""
     chance = np.random.default_rng(seed)
-    right = chance.random((draws, len(probabilities))) < probabilities
-    errors = [calibration_error(probabilities, drawn) for drawn in right]
+    errors = calibration_error(probabilities, chance.random((draws, len(probabilities))) < probabilities)
     return float(np.mean(errors)), float(np.std(errors))
 
 

@@ -5,6 +5,7 @@ a contrast that lacks seeds is "not run".
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from seran_lib.paper import facts
 PAPER_TEST, PAPER_VALID = 5118, 5119  # images; chapter 03 finds that the printed test errors are of 5,118
 
 
+@cache
 def paper_ratio(contrast: Contrast, noise: float = 0.0) -> Ratio:
     """The paper's own ratio of two models' errors: on test images where Table 1 has both, else on validation images;
     not a number where it has neither."""
