@@ -65,7 +65,7 @@ from seran_lib.explain import edits as erase
 from seran_lib.explain import localise
 from seran_lib.explain import maps as explain
 from seran_lib.explain.errors import MASK_EDITS
-from seran_lib.explain.measure import look, random_network
+from seran_lib.explain.measure import DRAWS, look, random_network
 from seran_lib.explain.places import mask_maps
 from seran_lib.explain.regions import find_regions
 from seran_lib.explain.subject import make_subject
@@ -130,11 +130,11 @@ trained = trained_network(settings, dataset, pick_device())
 # the same network with its first, random weights. Dark is low, yellow is high, the outline is the insect's.
 
 # %%
-untrained = random_network(settings, dataset, 0)
+randoms = [random_network(settings, dataset, draw) for draw in range(DRAWS)]  # several, for the comparison below
 few = [int((subject.targets == k).argmax()) for k in np.unique(subject.targets)[:2]]
 pictures = subject.scenes.pictures[few]
 maps = {}
-for word, network in (("trained", trained), ("random", untrained)):
+for word, network in (("trained", trained), ("random", randoms[0])):
     found = mask_maps(explain.attention_masks(network, subject.view(pictures)), settings.size)
     maps |= {f"{word}\n{name.split()[1]}": values for name, values in found.items() if "channel" not in name}
 figure = looks.map_grid(pictures, subject.scenes.insect[few], maps)
@@ -182,7 +182,7 @@ show_source(localise.overlap)
 # `seran look --profile laptop --data path/to/heliconius --model seran_d --seed 0`
 
 # %%
-own = look(settings, dataset)
+own = look(settings, dataset, randoms)
 evidence = Evidence(Results(paths.results()), "laptop")
 stored = evidence.results.looks()
 first = stored[stored["run_id"] == "heliconius-laptop-seran_d-e8-s0"]
@@ -503,10 +503,10 @@ show_table(beside_usual(evidence, "cropped"))
 # draw of weights says nothing: take several, and compare the two wirings with the spread over draws.
 
 # %% tags=["solution"]
-for wiring in ("paper", "port"):
+port = dataclasses.replace(settings, wiring="port")
+for wiring, networks in {"paper": randoms, "port": [random_network(port, dataset, k) for k in range(DRAWS)]}.items():
     draws = []
-    for draw in range(4):
-        network = random_network(dataclasses.replace(settings, wiring=wiring), dataset, draw)
+    for network in networks:
         found = mask_maps(explain.attention_masks(network, subject.view(subject.scenes.pictures)), settings.size)
         masks = [values for name, values in found.items() if "channel" not in name]
         draws.append([localise.separation(values, subject.insect).mean() for values in masks])

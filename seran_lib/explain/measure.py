@@ -68,13 +68,16 @@ def random_network(settings: Settings, dataset: Dataset, draw: int) -> nn.Module
     return model.eval()
 
 
-def look(settings: Settings, dataset: Dataset) -> pd.DataFrame:
-    """All measurements of a finished run, or of its repetition on this machine, in the table described above."""
+def look(settings: Settings, dataset: Dataset, randoms: list[nn.Module] | None = None) -> pd.DataFrame:
+    """All measurements of a finished run, or of its repetition on this machine, in the table described above.
+
+    `randoms` are the run's `random_network` of draw 0, 1, ...; without them, they are made here.
+    """
     regions = find_regions(dataset)
     subject = make_subject(settings, dataset, regions)
     trained = trained_network(settings, dataset, pick_device())
     draws = DRAWS if maps.blocks(trained, MaskBranch) else 1
-    randoms = [random_network(settings, dataset, draw) for draw in range(draws)]
+    randoms = randoms or [random_network(settings, dataset, draw) for draw in range(draws)]
     rows = [
         *region_rows(regions, subject),
         *place_rows(trained, randoms, subject),
