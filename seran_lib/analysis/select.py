@@ -3,15 +3,17 @@
 A row belongs to a study by `settings.IDENTITY`, that of the study's settings. A run that nobody did is missing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
 
 from seran_lib.analysis.studies import CROPPED, PINNED, RATES, STUDIES, Study
+from seran_lib.analysis.studies2 import trials
 from seran_lib.train.ledger import Results
 from seran_lib.train.profiles import PROFILES
-from seran_lib.train.settings import IDENTITY
+from seran_lib.train.settings import IDENTITY, Settings
 
 RUN = ["run_id", "model", "seed", "temperature"]
 NO_ANSWERS = pd.DataFrame(columns=[*RUN, "image_id", "group", "label", "predicted", "right"]).astype({"right": bool})
@@ -38,6 +40,12 @@ class Evidence:
         best = runs.groupby("model")["lr"].agg(["size", "first"])
         return best.loc[best["size"] == len(RATES), "first"].to_dict()
 
+    @cached_property
+    def tried(self) -> dict[str, dict[float, float]]:
+        """Validation errors of the study "rates2" so far, in percent: model -> learning rate -> error."""
+        rows = self._planned(trials(self.profile)).groupby("model")[["lr", "valid_top1_error"]]
+        return {model: dict(own.itertuples(index=False)) for model, own in rows}
+
     def of(self, profile: str) -> "Evidence":
         """The runs of another profile."""
         return replace(self, profile=profile)
@@ -50,7 +58,10 @@ class Evidence:
         """The ledger's rows that belong to this study alone, on the data set of that name."""
         if study.tuned:
             study = replace(study, models=tuple(model for model in study.models if model in self.rates))
-        runs = study.runs(self.profile, data, self.rates if study.tuned else {})
+        return self._planned(study.runs(self.profile, data, self.rates if study.tuned else {}))
+
+    def _planned(self, runs: Iterable[Settings]) -> pd.DataFrame:
+        """The ledger's rows of these runs."""
         planned = {tuple(getattr(run, name) for name in IDENTITY) for run in runs}
         same = [run in planned for run in self.rows[[*IDENTITY]].itertuples(index=False, name=None)]
         return self.rows[pd.Series(same, index=self.rows.index, dtype=bool)]

@@ -1,4 +1,4 @@
-"""The studies of the protocol, each a set of runs with one question, as they were planned."""
+"""The studies of protocol 1, each a set of runs with one question, as they were planned."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

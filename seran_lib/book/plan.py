@@ -17,6 +17,7 @@ from urllib.parse import quote
 from seran_lib import paths, sources
 from seran_lib.analysis.select import Evidence
 from seran_lib.analysis.studies import STUDIES
+from seran_lib.analysis.studies2 import STUDIES2
 from seran_lib.files import replacing
 from seran_lib.nets.specs import INITS, SPECS
 from seran_lib.paths import ALA, NOTEBOOKS
@@ -101,7 +102,7 @@ def read_words(given: Mapping[str, str]) -> list[Settings]:
     (profile,) = _chosen("PROFILE", words, PROFILES) or ["smoke"]
     models = _chosen("MODELS", words, SPECS)
     (init,) = _chosen("INIT", words, INITS) or [""]
-    studies = _chosen("STUDY", words, STUDIES)
+    studies = _chosen("STUDY", words, {**STUDIES, **STUDIES2})
     seeds = _numbers("SEEDS", words)
     (epochs,) = _numbers("EPOCHS", words) or [0]
     if words["DATA"] not in ("", ALA) and not Path(words["DATA"]).is_dir():
@@ -115,10 +116,12 @@ def read_words(given: Mapping[str, str]) -> list[Settings]:
             for seed in seeds or [0]
             for model in models or PROFILES[profile].grid
         ]
-    rates = Evidence(Results(paths.results()), profile).rates  # of studies that rest on chosen ones
+    evidence, runs = Evidence(Results(paths.results()), profile), []
     for study in studies:
-        STUDIES[study].check(Path(data).resolve().name)
-    runs = [settings for study in studies for settings in STUDIES[study].runs(profile, data, rates)]
+        planned = STUDIES2[study] if study in STUDIES2 else STUDIES[study]
+        planned.check(Path(data).resolve().name)
+        known = (evidence.tried, models) if study in STUDIES2 else (evidence.rates,)  # what its rates rest on
+        runs += planned.runs(profile, data, *known)
     for name, wanted in (("MODELS", models), ("SEEDS", seeds)):
         there = list(dict.fromkeys(getattr(settings, name.lower()[:-1]) for settings in runs))
         if unknown := [str(value) for value in wanted if value not in there]:
