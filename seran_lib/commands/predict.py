@@ -12,13 +12,13 @@ from seran_lib.errors import DataError
 from seran_lib.files import replacing
 from seran_lib.predict import Answer, load
 from seran_lib.predict import predict as answers
-from seran_lib.predict.answer import UNREADABLE
+from seran_lib.predict.answer import COLUMNS, UNREADABLE
 from seran_lib.progress import progress_bar
 
 SUFFIXES = "jpg jpeg jpe jfif mpo png webp gif bmp tif tiff heic heif avif".split()
 FEW = 50  # answers that are shown on the terminal
 NAMES = {"encoding": "utf-8", "errors": "surrogateescape"}  # of files may be no UTF-8
-COLUMNS = (*Answer("").row(), "risk", "model")
+ROW = (*COLUMNS, "risk", "model")
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -90,7 +90,7 @@ class Table:
     def __enter__(self) -> Self:
         if self.path is not None:
             with replacing(self.path) as stream:
-                stream.write(b"[\n" if self.is_json else _csv(dict(zip(COLUMNS, COLUMNS, strict=True))).encode())
+                stream.write(b"[\n" if self.is_json else _csv(dict(zip(ROW, ROW, strict=True))).encode())
                 stream.write("".join(map(self._text, range(len(self.rows)), self.rows)).encode(**NAMES))
             self.stream = self.path.open("a", newline="", **NAMES)
         return self
@@ -116,12 +116,12 @@ class Table:
         try:
             if self.is_json:
                 rows = [json.loads(line.lstrip(",")) for line in whole.split("\n") if line not in ("", "[", "]")]
-                if all(isinstance(row, dict) and tuple(row) == COLUMNS for row in rows):
+                if all(isinstance(row, dict) and tuple(row) == ROW for row in rows):
                     return rows
                 whole = "something else"
-            header, *lines = csv.reader(io.StringIO(whole, newline="")) if whole else [list(COLUMNS)]
-            if tuple(header) == COLUMNS:
-                return [dict(zip(COLUMNS, line, strict=True)) for line in lines if len(line) == len(COLUMNS)]
+            header, *lines = csv.reader(io.StringIO(whole, newline="")) if whole else [list(ROW)]
+            if tuple(header) == ROW:
+                return [dict(zip(ROW, line, strict=True)) for line in lines if len(line) == len(ROW)]
         except ValueError:
             pass
         raise DataError(f"{self.path} is there, and is no table of answers", "Name another file for --out.")
@@ -129,5 +129,5 @@ class Table:
 
 def _csv(row: dict[str, Any]) -> str:
     text = io.StringIO()
-    csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(row)
+    csv.DictWriter(text, ROW, lineterminator="\n").writerow(row)
     return text.getvalue()

@@ -16,6 +16,11 @@ from seran_lib.predict.rules import GROUP, NEVER, SPECIES, decide, group_sums, p
 BATCH = 16  # pictures that the network sees at once
 AHEAD = 4  # batches decoded ahead of it
 TOP = 3
+COLUMNS = (
+    *("file", "top1", "probability", "answer", "level", "expected_accuracy", "accuracy_low", "accuracy_high"),
+    *("top2", "probability2", "top3", "probability3", "test_pictures", "why"),
+)
+MEASURED = {"expected_accuracy": "share", "accuracy_low": "low", "accuracy_high": "high", "test_pictures": "of"}
 UNREADABLE = "unreadable"  # the level of a file that is no picture
 
 
@@ -37,19 +42,12 @@ class Answer:
     why: str = ""
 
     def row(self) -> dict[str, object]:
-        """The answer as a row of a table; what is not known is an empty string."""
-        tops = [*self.top, *[("", "")] * (TOP - len(self.top))]
-        names = [(f"top{k}", f"probability{k}" if k > 1 else "probability") for k in range(1, TOP + 1)]
-        first, *others = (dict(zip(pair, top, strict=True)) for pair, top in zip(names, tops, strict=True))
-        expected = self.expected or {}
-        measured = {
-            column: "" if expected.get(name) is None else expected[name]
-            for column, name in (("expected_accuracy", "share"), ("accuracy_low", "low"), ("accuracy_high", "high"))
-        }
-        row = {"file": self.file} | first | {"answer": self.answer, "level": self.level} | measured
-        for other in others:
-            row |= other
-        return row | {"test_pictures": expected.get("of", ""), "why": self.why}
+        """The answer as a row of `COLUMNS`; what is not known is an empty string."""
+        row = dict.fromkeys(COLUMNS, "") | {name: getattr(self, name) for name in ("file", "answer", "level", "why")}
+        for number, (name, share) in enumerate(self.top, 1):
+            row |= {f"top{number}": name, f"probability{number}" if number > 1 else "probability": share}
+        expected = {column: (self.expected or {}).get(name) for column, name in MEASURED.items()}
+        return row | {column: value for column, value in expected.items() if value is not None}
 
 
 def window(content: bytes, side: int) -> np.ndarray:
@@ -91,9 +89,7 @@ def _read(file: str | Path, side: int) -> np.ndarray | str:
 def _answers(bundle: Bundle, batch: list[tuple[str, Future]], thresholds: tuple[np.ndarray, float]) -> Iterator[Answer]:
     read = [(file, future.result()) for file, future in batch]
     windows = [found for _, found in read if not isinstance(found, str)]
-    named = iter(())
-    if windows:
-        named = _named(bundle, np.stack(windows), thresholds)
+    named = _named(bundle, np.stack(windows), thresholds) if windows else iter(())
     for file, found in read:
         yield Answer(file, why=found) if isinstance(found, str) else Answer(file, **next(named))
 

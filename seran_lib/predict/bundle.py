@@ -30,11 +30,6 @@ class Bundle:
     content: bytes
 
     @property
-    def name(self) -> str:
-        """The set and the network, such as "heliconius-seran_d"."""
-        return self.about["name"]
-
-    @property
     def classes(self) -> list[str]:
         """The labels, in the order of the scores."""
         return self.about["classes"]
@@ -72,7 +67,7 @@ class Bundle:
         risks = [own for own in self.about["thresholds"] if float(own) <= risk]
         if not risks or risk >= 1:
             smallest = min(self.about["thresholds"], key=float)
-            raise ValueError(f"risk {risk:g}: {self.name} has thresholds for {smallest} or more, and below 1")
+            raise ValueError(f"risk {risk:g}: {self.folder} has thresholds for {smallest} or more, and below 1")
         found = self.about["thresholds"][max(risks, key=float)]
         least = np.array([NEVER if value is None else value for value in found["species"]])
         return least, NEVER if found["group"] is None else found["group"]
@@ -104,10 +99,10 @@ def _about(path: Path) -> dict[str, Any]:
     content = _content(path)
     try:
         about = json.loads(content)
-        given = about.pop("checksum")
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):  # JSON of something else
-        given, about = "", {}
-    if not given or given != _checksum(about):
+        whole = about.pop("checksum") == _checksum(about)
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):  # JSON of something else, or none
+        whole = False
+    if not whole:
         raise DataError(f"{path} was cut or changed", "Export the bundle again, or copy it again.")
     if about.get("format") != FORMAT:
         raise DataError(f"{path} has another format than {FORMAT}", "Export the run again with this version.")

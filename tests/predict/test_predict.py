@@ -38,7 +38,7 @@ def seran(*words):
 
 
 def rows_of(path):
-    return list(csv.DictReader(path.open(encoding="utf-8", newline="")))
+    return list(csv.DictReader(path.open(newline="", **command.NAMES)))
 
 
 def test_test_images_get_the_answers_that_the_ledger_has(exported, trained, atlas):
@@ -155,6 +155,7 @@ def odd_pictures(folder):
     (folder / "cut.jpg").write_bytes((folder / "grey.jpg").read_bytes()[:400])
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "text.png").write_text("no picture")
+    colours.save(folder / os.fsdecode(b"no \xff UTF-8.jpg"))
     (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic")
     return folder
 
@@ -169,6 +170,9 @@ def test_odd_pictures_are_answered_or_named(exported, tmp_path):
     for name in ("cut.jpg", "empty.jpg", "text.png", "phone.heic", "tiny.png"):
         assert rows[name]["level"] == "unreadable" and rows[name]["why"] and not rows[name]["top1"]
     assert all(row["answer"] or row["why"] for row in rows.values())
+    before = out.read_bytes()
+    assert seran(folder, "--model", exported, "--out", out) == 0
+    assert out.read_bytes() == before
 
 
 def test_a_picture_turned_by_exif_is_seen_upright():

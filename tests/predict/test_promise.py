@@ -77,6 +77,19 @@ def test_a_species_with_many_pictures_has_a_threshold_of_its_own_and_doubt_becom
     assert len(set(pooled)) == 1
 
 
+@pytest.mark.parametrize("risk", [0.03, 0.1])
+def test_species_and_groups_keep_the_risk_together(risk):
+    """Thresholds of 300 pictures, judged by 50,000 others, 200 times over."""
+    groups, (many, truth) = np.array([-1, 0, 0]), simulated(50_000, seed=99)
+    broken = {SPECIES: 0, GROUP: 0}
+    for draw in range(200):
+        levels, chosen = decide(many, groups, *fit_thresholds(*simulated(300, seed=draw), groups, risk))
+        for level, right in ((SPECIES, chosen == truth), (GROUP, chosen == groups[truth])):
+            mine = levels == level
+            broken[level] += mine.any() and np.mean(~right[mine]) > risk
+    assert max(broken.values()) <= 10
+
+
 def test_what_became_of_the_promise_is_reported():
     shares, targets = simulated(3_000)
     fresh, truth = simulated(3_000, seed=1)
