@@ -11,13 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from seran_lib.analysis.calibration import risk_by_coverage
-from seran_lib.analysis.conditions import (
-    SHARED_AND_OWN,
-    TABLE1_CONTRASTS,
-    TABLE2_CONTRASTS,
-    conditions,
-    contrasts,
-)
+from seran_lib.analysis.conditions import SHARED_AND_OWN, TABLE1_CONTRASTS, TABLE2_CONTRASTS, conditions, contrasts
 from seran_lib.analysis.errors import look_alike_errors, mean_errors, species_errors
 from seran_lib.analysis.protocol import LOOK_ALIKES
 from seran_lib.analysis.select import Evidence
