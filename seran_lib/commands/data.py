@@ -19,7 +19,7 @@ from seran_lib.curate.decisions import DECISIONS
 from seran_lib.curate.duplicates import near_duplicates
 from seran_lib.data.manifest import MANIFEST, read_manifest, select
 from seran_lib.data.split import SPLIT, fingerprint, split_by_species
-from seran_lib.files import replacing
+from seran_lib.data.tables import write_table
 
 # What has no meaning for Zenodo.
 OF_THE_ATLAS = (
@@ -124,8 +124,7 @@ def _proposals(folder: Path) -> pd.DataFrame:
     if path.is_file() and path.stat().st_mtime >= (folder / MANIFEST).stat().st_mtime:
         return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"score": float})
     proposed = proposals.propose(folder, manifest)
-    with replacing(path, "w") as file:
-        proposed.to_csv(file, index=False, lineterminator="\n")
+    write_table(path, proposed)
     return proposed
 
 
@@ -146,9 +145,7 @@ def split(options: argparse.Namespace) -> int:
     by its own seed, never parting a group, and its fingerprint in the ledger is the one printed here."""
     manifest = select(read_manifest(options.folder), min_images=options.min_images)
     parts = split_by_species(manifest, seed=options.seed, grouped=not options.single_images)
-    table = manifest[["image_id", "label"]].assign(part=parts)
-    with replacing(options.folder / SPLIT, "w") as file:
-        table.to_csv(file, index=False, lineterminator="\n")
+    write_table(options.folder / SPLIT, manifest[["image_id", "label"]].assign(part=parts))
     for reason, images in manifest.attrs["dropped"].items():
         if images:
             print(f"left out: {images} images, {reason.replace('_', ' ')}")

@@ -10,10 +10,11 @@ import pandas as pd
 
 from seran_lib.curate.duplicates import near_duplicates
 from seran_lib.curate.leaks import merge_links
-from seran_lib.curate.write import link, write_table
+from seran_lib.curate.write import link
 from seran_lib.data.manifest import MANIFEST, read_manifest
 from seran_lib.data.masks import MASKS
 from seran_lib.data.split import NEAR_DUPLICATE
+from seran_lib.data.tables import write_table
 from seran_lib.errors import DataError
 from seran_lib.files import replacing_folder
 

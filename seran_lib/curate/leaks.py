@@ -18,19 +18,19 @@ import numpy as np
 import pandas as pd
 
 from seran_lib.curate.components import components
-from seran_lib.files import replacing
+from seran_lib.data.split import aligned
+from seran_lib.data.tables import write_table
 
 OCCURRENCE, OBSERVER_DAY, NEAR_DUPLICATE = "occurrence", "observer and day", "near-duplicate"
 GROUP, ANY = "group", "any of these"
 
 
 def links(manifest: pd.DataFrame, *, near_duplicates: pd.Series | None = None) -> pd.DataFrame:
-    """One column a kind of link; images with the same non-empty text in a column are siblings of that kind.
+    """One column a link; images with the same non-empty text in a column are siblings by that link.
 
-    Needs what the manifest has: ``occurrence`` for the first kind (``record`` may be that of a whole data set),
-    ``recorded_by`` and ``event_date`` (a day, at least) for the second, `near_duplicates` (a name of the cluster for
-    each image) for the third, and ``group`` for what a grouped split keeps together. Kinds without their columns are
-    left out.
+    ``occurrence`` gives the first (``record`` may be that of a whole data set), ``recorded_by`` and ``event_date`` (a
+    day, at least) the second, `near_duplicates` (the cluster of each image) the third, and ``group`` what a grouped
+    split keeps together. Links without their columns are left out.
     """
     found: dict[str, pd.Series] = {}
     if "occurrence" in manifest:
@@ -51,9 +51,7 @@ def siblings_in_training(links: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
 
     `split` has "train", "valid" or "test" for every row of `links`. The last column says whether any kind does.
     """
-    part = split.reindex(links.index)
-    if part.isna().any():
-        raise ValueError(f"split has no part for {int(part.isna().sum())} images: was it made from another manifest?")
+    part = aligned(links, split)
     testing, training = links[part == "test"], links[part == "train"]
     leaked = pd.DataFrame({kind: testing[kind].isin(set(training[kind]) - {""}) for kind in links}, index=testing.index)
     leaked[ANY] = leaked.any(axis=1)
@@ -82,8 +80,7 @@ def record(path: Path, data: str, audits: Mapping[str, pd.DataFrame]) -> None:
     # as text, or else a set named 123 would not be found again
     old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else rows[:0]
     kept = pd.concat([old[old["data"] != data], rows]).sort_values("data", kind="stable")
-    with replacing(path, "w") as file:
-        kept.to_csv(file, index=False, lineterminator="\n")
+    write_table(path, kept)
 
 
 def merge_links(links: pd.DataFrame) -> pd.Series:

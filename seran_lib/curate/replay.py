@@ -61,13 +61,11 @@ def curate(
     count as decisions where nobody decided, for runs without a reviewer.
 
     `out` is in the manifest format, with a column ``curation`` that says what happened to a picture, `curation.csv`
-    with what each rule dropped, and the credits of what is left where `folder` had credits, with a column ``changes``
-    as CC BY asks for. Unchanged pictures are hard links where the file system can, else copies. The same input gives
-    the same bytes. An earlier result in `out` is replaced, once the new one is whole.
+    with what each rule dropped, and, where `folder` had credits, the credits of what is left. The same input gives the
+    same bytes. An earlier result in `out` is replaced, once the new one is whole.
 
     Raises `DataError` where the input is at fault (decisions about other pictures, boxes outside their picture, nothing
-    left), where `out` holds anything else than an earlier result, and where the disk is full; `out` is as it was then.
-    Raises `ValueError` for a `min_images` below 1.
+    left) and as `write_curated` does; `out` is as it was then. Raises `ValueError` for a `min_images` below 1.
     """
     folder, out = Path(folder), Path(out)
     table, boxes, curation = replay(
@@ -133,13 +131,12 @@ def check_proposals(proposals: pd.DataFrame | None) -> pd.DataFrame:
         raise DataError(f"the proposals have no column {' and '.join(missing)}", "Make the proposals again.")
     table = proposals.reset_index(drop=True).reindex(columns=PROPOSAL_COLUMNS).astype(object)
     table = table.where(table.notna(), "").astype(str)
-    problems = [
-        f"proposal for {row.image_id}: {row.proposal!r} is not one of {', '.join(PROPOSALS)}"
-        if row.proposal not in PROPOSALS
-        else f"proposal for {row.image_id}: {row.crop!r} is not a crop box"
-        for row in table.itertuples()
-        if row.proposal not in PROPOSALS or (row.proposal == "crop" and not is_box(row.crop))
-    ]
+    problems = []
+    for row in table.itertuples():
+        if row.proposal not in PROPOSALS:
+            problems.append(f"proposal for {row.image_id}: {row.proposal!r} is not one of {', '.join(PROPOSALS)}")
+        elif row.proposal == "crop" and not is_box(row.crop):
+            problems.append(f"proposal for {row.image_id}: {row.crop!r} is not a crop box")
     if problems:
         raise DataError(problems, "Make the proposals again.")
     return table
@@ -157,9 +154,7 @@ def refuse_changed(judged: pd.DataFrame, manifest: pd.DataFrame, folder: Path) -
         if row.sha256 != (now or hashlib.sha256((folder / known["file"][row.Index]).read_bytes()).hexdigest()):
             changed.append(f'{row.Index}: decided "{row.decision}", but the picture is another one now')
     if changed:
-        raise DataError(
-            changed, "Look at these pictures again and decide again, or delete their rows in the decisions."
-        )
+        raise DataError(changed, "Look at these pictures and decide again, or delete their rows in the decisions.")
 
 
 def drop(table: pd.DataFrame, choices: pd.DataFrame) -> pd.DataFrame:
@@ -176,11 +171,9 @@ def label(table: pd.DataFrame, choices: pd.DataFrame) -> pd.DataFrame:
     columns = [column for column in TAXONOMY if column in table]
     taxa = table.drop_duplicates("label").set_index("label")[columns]
     new = choices["value"][table.index][choices["decision"][table.index] == "label"]
-    if "species" in columns:
-        is_species = new[table["species"][new.index] == table["label"][new.index]]
+    is_species = new[table["species"][new.index] == table["label"][new.index]] if "species" in columns else new[:0]
     table.loc[new.index, columns] = taxa.reindex(new).fillna("").to_numpy()
-    if "species" in columns:
-        table.loc[is_species.index, "species"] = is_species
+    table.loc[is_species.index, "species"] = is_species
     table.loc[new.index, "label"] = new
     return table
 
@@ -235,9 +228,7 @@ def _species(table: pd.DataFrame) -> int:
 def _judged(decisions: pd.DataFrame | Decisions, manifest: pd.DataFrame) -> pd.DataFrame:
     """The decisions about pictures of this collection, by image_id."""
     frame = decisions.frame if isinstance(decisions, Decisions) else decisions
-    problems = [
-        problem for row in frame[list(COLUMNS)].itertuples(index=False) if (problem := Decision(*row).problem())
-    ]
+    problems = list(filter(None, (Decision(*row).problem() for row in frame[list(COLUMNS)].itertuples(index=False))))
     problems += [f"two decisions about {key!r}" for key in frame["image_id"][frame["image_id"].duplicated()]]
     if problems:
         raise DataError(problems, "Read the decisions with Decisions(path).")

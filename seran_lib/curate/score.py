@@ -36,34 +36,26 @@ def score_proposals(proposals: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFram
     return pd.DataFrame(rows).T.astype({"true": int, "proposed": int, "right": int}).rename_axis("fault")
 
 
-def score_crops(
-    proposals: pd.DataFrame, truth: pd.DataFrame, mask: Callable[[str], np.ndarray] | None = None
-) -> pd.DataFrame:
-    """A row a sheet with a proposed crop, shares from 0 to 1.
+def score_crops(proposals: pd.DataFrame, truth: pd.DataFrame, mask: Callable[[str], np.ndarray]) -> pd.DataFrame:
+    """A row a sheet with a proposed crop, shares from 0 to 1; `mask` gives the insect of an image id.
 
-    ``furniture_left`` of the area of label and ruler is inside the crop, ``insect_kept`` of the insect (NaN without
-    `mask`, which gives the insect of an image id), and ``iou`` is the overlap with the ideal crop: all that lies above
-    label and ruler, which drawn sheets have along the lower edge, and the whole insect. Needs the columns ``label_box``
-    and ``ruler_box`` of `truth`.
+    ``furniture_left`` of the area of label and ruler is inside the crop, ``insect_kept`` of the insect, and ``iou`` is
+    the overlap with the ideal crop: all that lies above label and ruler, which drawn sheets have along the lower edge,
+    and the whole insect.
     """
     crops = proposals[proposals["proposal"] == "crop"].set_index("image_id")["crop"]
     sheets = truth[(truth["kind"] == "sheet") & truth.index.isin(crops.index)]
     rows = {}
     for image_id, row in sheets.iterrows():
-        crop = read_box(crops[image_id])
+        crop, insect = read_box(crops[image_id]), mask(image_id).astype(bool)
         furniture = [read_box(text) for text in (row["label_box"], row["ruler_box"]) if text]
-        insect = mask(image_id).astype(bool) if mask else None
-        bottom = min(box[1] for box in furniture)
-        if insect is not None:
-            bottom = max(bottom, int(np.flatnonzero(insect.any(axis=1))[-1]) + 1)
+        bottom = max(min(box[1] for box in furniture), int(np.flatnonzero(insect.any(axis=1))[-1]) + 1)
         ideal = (0, 0, int(row["width"]), bottom)
-        area = sum(_area(box) for box in furniture)
+        common = _overlap(crop, ideal)
         rows[image_id] = {
-            "furniture_left": sum(_overlap(crop, box) for box in furniture) / area,
-            "insect_kept": np.nan
-            if insect is None
-            else insect[crop[1] : crop[3], crop[0] : crop[2]].sum() / insect.sum(),
-            "iou": _overlap(crop, ideal) / (_area(crop) + _area(ideal) - _overlap(crop, ideal)),
+            "furniture_left": sum(_overlap(crop, box) for box in furniture) / sum(map(_area, furniture)),
+            "insect_kept": insect[crop[1] : crop[3], crop[0] : crop[2]].sum() / insect.sum(),
+            "iou": common / (_area(crop) + _area(ideal) - common),
         }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["furniture_left", "insect_kept", "iou"], dtype=float)
 

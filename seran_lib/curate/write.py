@@ -21,6 +21,7 @@ from seran_lib.curate.proposals import PROPOSALS
 from seran_lib.data.manifest import MANIFEST, read_manifest
 from seran_lib.data.pictures import WORKERS, Box, decode, is_box, read_box
 from seran_lib.data.split import SPLIT
+from seran_lib.data.tables import write_table
 from seran_lib.errors import DataError
 from seran_lib.files import replacing, replacing_folder, to_disk
 
@@ -99,9 +100,7 @@ def _write_pictures(folder: Path, part: Path, table: pd.DataFrame, boxes: dict[s
         raise DataError(problems, "Decide about these pictures again.")
     changed = pd.DataFrame([crop.result() for crop in crops.values()], index=list(boxes), dtype=str)
     table = table.copy()
-    for column in changed.columns.intersection(table.columns):
-        values = changed[column].dropna()
-        table.loc[values.index, column] = values
+    table.update(changed)
     return table
 
 
@@ -134,13 +133,6 @@ def link(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
     with open(target, "rb+") as file:
         to_disk(file)
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """A table as CSV that every reader reads back."""
-    with replacing(path, "w") as file:
-        # A lone carriage return would not be quoted, and end the line for the next reader.
-        table.replace(r"\r\n?", "\n", regex=True).to_csv(file, index=False, lineterminator="\n")
 
 
 def _write_credits(folder: Path, part: Path, table: pd.DataFrame) -> None:

@@ -100,7 +100,7 @@ def audit(manifest: pd.DataFrame, split: pd.Series) -> str:
 def fingerprint(manifest: pd.DataFrame, split: pd.Series) -> str:
     """SHA-256 (hex) of the sorted (image_id, label, sha256 or empty, part): equal only for the same data and split."""
     sha256 = manifest["sha256"] if "sha256" in manifest else pd.Series("", index=manifest.index)
-    rows = zip(manifest["image_id"], manifest["label"], sha256, _aligned(manifest, split), strict=True)
+    rows = zip(manifest["image_id"], manifest["label"], sha256, aligned(manifest, split), strict=True)
     return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()
 
 
@@ -111,10 +111,9 @@ def _shuffled(units: list[str], seed: int, species: str) -> list[str]:
     return [units[index] for index in order]
 
 
-def _aligned(manifest: pd.DataFrame, split: pd.Series) -> pd.Series:
+def aligned(manifest: pd.DataFrame, split: pd.Series) -> pd.Series:
+    """The part of each row of a manifest. Raises ValueError where the split has none."""
     part = split.reindex(manifest.index)
-    if part.isna().any():
-        raise ValueError(
-            f"split has no part for {int(part.isna().sum())} rows of the manifest: was it made from another?"
-        )
+    if missing := int(part.isna().sum()):
+        raise ValueError(f"split has no part for {missing} rows of the manifest: was it made from another?")
     return part

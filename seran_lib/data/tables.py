@@ -2,30 +2,37 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
+
+import pandas as pd
 
 from seran_lib.errors import DataError
 from seran_lib.files import replacing
 
 Row = dict[str, str]
+_BREAK = re.compile(r"\r\n?")  # csv leaves a lone carriage return unquoted, and cannot read it back
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """Write the `columns` of `rows` as CSV; a column that a row lacks is empty, others are left out.
 
-    Line breaks inside a value become line feeds: csv leaves a lone carriage return unquoted, and cannot read it back.
+    Line breaks inside a value become line feeds.
     """
     with replacing(path, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
-            writer.writerow([_one_break(row.get(column, "")) for column in columns])
+            values = (row.get(column, "") for column in columns)
+            writer.writerow([_BREAK.sub("\n", value) if isinstance(value, str) else value for value in values])
 
 
-def _one_break(value: object) -> object:
-    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a frame without its index as CSV. Line breaks inside a value become line feeds."""
+    with replacing(path, "w") as file:
+        table.replace(_BREAK, "\n", regex=True).to_csv(file, index=False, lineterminator="\n")
 
 
 def read_rows(path: Path, required: Sequence[str] = ()) -> Iterator[tuple[int, Row]]:

@@ -18,7 +18,6 @@ from torch.nn import functional as F
 from seran_lib.explain.localise import blobs
 
 GREY = (124, 116, 104)  # the mean of ImageNet, which is 0 for the network
-BLACK = (0, 0, 0)
 GROWTH = 0.02  # of the side: erased about the insect as well, for its seam and shadow
 MARGIN = 0.04  # of the side, kept around the insect in a crop
 
@@ -96,21 +95,18 @@ def elsewhere(wanted: np.ndarray, forbidden: np.ndarray, order: np.ndarray) -> n
 
 def boxes(insect: np.ndarray) -> np.ndarray:
     """The smallest upright rectangle about each insect, (n, S, S) bool."""
-    rows, columns = insect.any(axis=2), insect.any(axis=1)
-    high, wide = (np.logical_and(np.maximum.accumulate(line, 1), np.maximum.accumulate(line[:, ::-1], 1)[:, ::-1])
-                  for line in (rows, columns))  # fmt: skip
+    lines = insect.any(axis=2), insect.any(axis=1)
+    high, wide = (np.maximum.accumulate(x, 1) & np.maximum.accumulate(x[:, ::-1], 1)[:, ::-1] for x in lines)
     return high[:, :, None] & wide[:, None, :]
 
 
 def crop_square(insect: np.ndarray) -> tuple[int, int, int]:
     """Top, left and side of the square about an insect (S, S) with its margin, moved inside the picture."""
     side = insect.shape[0]
-    (top, bottom), (left, right) = (np.flatnonzero(insect.any(axis=axis))[[0, -1]] for axis in (1, 0))
-    length = min(side, round(max(bottom - top, right - left) + 1 + 2 * MARGIN * side))
-    corner = [
-        int(np.clip((low + high + 1 - length) // 2, 0, side - length)) for low, high in ((top, bottom), (left, right))
-    ]
-    return corner[0], corner[1], length
+    low, high = np.array([np.flatnonzero(insect.any(axis=axis))[[0, -1]] for axis in (1, 0)]).T
+    length = min(side, round((high - low).max() + 1 + 2 * MARGIN * side))
+    top, left = np.clip((low + high + 1 - length) // 2, 0, side - length).tolist()
+    return top, left, length
 
 
 def cropped(scenes: Scenes) -> np.ndarray:
@@ -133,7 +129,7 @@ def crop_mask(insect: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _painted(pictures: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+def _painted(pictures: np.ndarray, where: np.ndarray, colour: tuple[int, int, int] | int) -> np.ndarray:
     return np.where(where[..., None], np.array(colour, dtype=np.uint8), pictures)
 
 
@@ -168,13 +164,11 @@ EDITS: MappingProxyType[str, Edit] = MappingProxyType(
         "as much erased beside it": lambda s, o: _beside(s, grown(s.insect), grown(s.insect)),
         "label and ruler covered": lambda s, o: filled(s.pictures, grown(s.furniture) & ~s.insect),
         "as much bare sheet covered": lambda s, o: _beside(
-            s, grown(s.furniture) & ~s.insect, grown(s.furniture) | grown(s.insect)
+            s, grown(s.furniture) & ~s.insect, grown(s.furniture | s.insect)
         ),
         "only label and ruler, on grey": lambda s, o: _painted(s.pictures, ~s.furniture, GREY),
         "only the insect, on grey": lambda s, o: _painted(s.pictures, ~shrunk(s.insect), GREY),
-        "only its outline, black on grey": lambda s, o: _painted(
-            _painted(s.pictures, ~s.insect, GREY), s.insect, BLACK
-        ),
+        "only its outline, black on grey": lambda s, o: _painted(_painted(s.pictures, ~s.insect, GREY), s.insect, 0),
         "insect on another kind's sheet": _on_sheet_of,
         "cropped to the insect": lambda s, o: cropped(s),
         "around that crop erased": lambda s, o: filled(s.pictures, ~crop_mask(s.insect)),

@@ -64,8 +64,7 @@ def _scores(model: nn.Module, subject: Subject, *, cams: bool) -> Found:
             parts.setdefault(key, []).append(values)
     whole = {key: np.concatenate(values) for key, values in parts.items()}
     for measure in SCORES:
-        single = [values for (_, name, m), values in whole.items() if m == measure and _is_mean_mask(name)]
-        if single:
+        if single := [values for (_, name, m), values in whole.items() if m == measure and _is_mean_mask(name)]:
             whole["place", "all masks", measure] = np.mean(single, axis=0)
     return whole
 
@@ -96,11 +95,8 @@ def baseline_rows(subject: Subject) -> list[Row]:
     """Scores of maps that need no network: dark pixels, the middle of the picture, and none at all, which is chance."""
     pixels = denormalise(subject.view(subject.scenes.pictures)).mean(1).cpu().numpy()
     maps = {"darkness": -pixels, "centre": localise.centre(subject.size) + 0 * pixels, "chance": 0 * pixels}
-    return [
-        measured("place", name, "", measure, score(values, subject.insect))
-        for name, values in maps.items()
-        for measure, score in SCORES.items()
-    ]
+    scored = [(name, m, score(values, subject.insect)) for name, values in maps.items() for m, score in SCORES.items()]
+    return [measured("place", name, "", measure, values) for name, measure, values in scored]
 
 
 def road_rows(model: nn.Module, subject: Subject) -> list[Row]:
@@ -112,14 +108,10 @@ def road_rows(model: nn.Module, subject: Subject) -> list[Row]:
     rows = np.unique(np.linspace(0, len(subject) - 1, ROAD_IMAGES).round().astype(int))
     images = subject.view(subject.scenes.pictures[rows])
     random = localise.blobs((len(rows), subject.size, subject.size), 4, np.random.default_rng(13))
-    ties = 1e-6 * random
-    maps = {
-        "the insect": subject.insect[rows] + ties,
-        "Grad-CAM 4": explain.grad_cam(model, images, 4) + ties,
-        "random": random,
-    }
-    masks = [m for n, m in mask_maps(explain.attention_masks(model, images), subject.size).items() if _is_mean_mask(n)]
-    if masks:
+    ties, cam = 1e-6 * random, explain.grad_cam(model, images, 4)
+    maps = {"the insect": subject.insect[rows] + ties, "Grad-CAM 4": cam + ties, "random": random}
+    masks = mask_maps(explain.attention_masks(model, images), subject.size)
+    if masks := [mask for name, mask in masks.items() if _is_mean_mask(name)]:
         maps["all masks"] = np.mean([rankdata(m.reshape(len(m), -1), axis=1).reshape(m.shape) for m in masks], axis=0)
     found = []
     for name, highest in maps.items():

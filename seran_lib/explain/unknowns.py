@@ -38,16 +38,12 @@ def answer(settings: Settings, dataset: Dataset, images: pd.DataFrame, temperatu
     packed = pack(dataset.folder, images, size=settings.size, cache=paths.cache())
     rows = np.arange(len(images))
     loader = seen_once(packed, rows, np.zeros(len(rows), dtype=np.int64), settings, device)
-    scores = predict(
-        trained_network(settings, dataset, device), loader, mirrored=recipe.flip, fixed=settings.precision
-    ).astype(float)
-    return pd.DataFrame(
-        {
-            "image_id": images["image_id"],
-            "predicted": np.array(dataset.classes)[scores.argmax(axis=1)],
-            "probability": softmax(scores, axis=1).max(axis=1),
-            "calibrated": softmax(scores / temperature, axis=1).max(axis=1),
-        }
+    model = trained_network(settings, dataset, device)
+    scores = predict(model, loader, mirrored=recipe.flip, fixed=settings.precision).astype(float)
+    return images[["image_id"]].assign(
+        predicted=np.array(dataset.classes)[scores.argmax(axis=1)],
+        probability=softmax(scores, axis=1).max(axis=1),
+        calibrated=softmax(scores / temperature, axis=1).max(axis=1),
     )
 
 
@@ -57,14 +53,12 @@ def answer_all(profile: str, data: str) -> int:
     other images than a run saw."""
     results = resolve(profile, data=data).results
     rows = results.rows().dropna(subset=["temperature"])
-    runs = [(row, settings_of(row, data)) for row in rows[rows["profile"] == profile].to_dict("records")]
-    runs = [
-        (row, settings)
-        for row, settings in runs
-        if settings.run_id == row["run_id"]
-        and stored_weights(settings) == row["weights_sha256"]
-        and not results.file("unknowns", settings.run_id).exists()
-    ]
+    runs = []
+    for row in rows[rows["profile"] == profile].to_dict("records"):
+        settings = settings_of(row, data)
+        own = settings.run_id == row["run_id"] and stored_weights(settings) == row["weights_sha256"]
+        if own and not results.file("unknowns", settings.run_id).exists():
+            runs.append((row, settings))
     for row, settings in progress_bar(runs, unit="run"):
         dataset = open_dataset(settings)
         if dataset.fingerprint != row["data_fingerprint"]:
@@ -72,6 +66,5 @@ def answer_all(profile: str, data: str) -> int:
         images = unknown_images(read_manifest(dataset.folder), dataset.classes)
         if images.empty:
             raise DataError(f"every image of {data} is of a class that the network knows", "Give another data set.")
-        answers = answer(settings, dataset, images, row["temperature"])
-        results.save("unknowns", settings.run_id, answers)
+        results.save("unknowns", settings.run_id, answer(settings, dataset, images, row["temperature"]))
     return len(runs)

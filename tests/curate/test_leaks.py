@@ -124,5 +124,5 @@ def test_an_audit_recorded_twice_stands_in_the_table_once(tmp_path):
 
 def test_a_split_of_another_manifest_is_refused():
     manifest = pd.DataFrame({"image_id": ["a", "b"], "label": ["bee", "bee"], "group": ["a", "b"]})
-    with pytest.raises(ValueError, match="no part for 1 images"):
+    with pytest.raises(ValueError, match="no part for 1 rows"):
         audit(links(manifest), pd.Series(["train"], index=[0]))
