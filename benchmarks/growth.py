@@ -9,7 +9,9 @@ growth. Pictures are stood in for, so that only what is done for each row counts
 import argparse
 import csv
 import tempfile
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,16 +53,12 @@ def prepare(folder: Path) -> None:
     split_by_species(select(read_manifest(folder), min_images=20), seed=0)
 
 
-def epoch(images: int) -> Callable[[], None]:
+def epoch(images: int) -> Callable[[], deque]:
     """A pass over an epoch's batches: order and augmentation parameters, no pictures."""
     rows, how = np.arange(images), Batches(size=1, batch=LAPTOP.batch, seed=0, device=CPU)
     loader = PackedLoader(NoPictures(), rows, rows % SPECIES, how, training=True)
 
-    def run() -> None:
-        for _ in loader.create_batches(iter(loader.get_idxs())):
-            pass
-
-    return run
+    return lambda: deque(loader.create_batches(iter(loader.get_idxs())), maxlen=0)
 
 
 def keep(what: str, by: str, unit: str, xs: Sequence[int], values: Sequence[float]) -> None:
@@ -81,12 +79,9 @@ def with_images(rounds: int) -> None:
 
 def with_classes(rounds: int) -> None:
     """A training step of SERAN-D with more outputs."""
-    steps = [
-        training_step(
-            network("seran_d", width=LAPTOP.width, classes=n), batch=LAPTOP.batch, size=LAPTOP.size, classes=n
-        )
-        for n in CLASSES
-    ]
+    models = [network("seran_d", width=LAPTOP.width, classes=n) for n in CLASSES]
+    step = partial(training_step, batch=LAPTOP.batch, size=LAPTOP.size)
+    steps = [step(model, classes=n) for model, n in zip(models, CLASSES, strict=True)]
     keep(f"training step of seran_d, {LAPTOP_SCALE}", "classes", "s", CLASSES, medians(*steps, rounds=rounds))
 
 

@@ -29,17 +29,10 @@ def main() -> None:
     chosen = precision(CPU)
     other = next(name for name in CONTEXTS if name != chosen)
     for name in options.models:
-        ours, theirs = medians(
-            *(laptop_step(name, forward_in=CONTEXTS[way]) for way in (chosen, other)), rounds=options.steps, warm_up=2
-        )
+        steps = (laptop_step(name, forward_in=CONTEXTS[way]) for way in (chosen, other))
+        rates = (LAPTOP.batch / seconds for seconds in medians(*steps, rounds=options.steps, warm_up=2))
         instead = f"{other}, with {torch.backends.cpu.get_cpu_capability()}"
-        report(
-            f"training {name}, {LAPTOP_SCALE}, {chosen}",
-            instead,
-            "images/s",
-            LAPTOP.batch / ours,
-            LAPTOP.batch / theirs,
-        )
+        report(f"training {name}, {LAPTOP_SCALE}, {chosen}", instead, "images/s", *rates)
 
 
 if __name__ == "__main__":

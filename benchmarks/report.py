@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from seran_lib.files import replacing
+from seran_lib.data.tables import write_table
 from seran_lib.train import ledger
 from seran_lib.train.device import device_name
 
@@ -33,14 +33,8 @@ CPU = torch.device("cpu")
 def report(what: str, instead_of: str, unit: str, ours: float, theirs: float, device: torch.device = CPU) -> None:
     """Keep that `what` comes to `ours` on `device`, and `instead_of` to `theirs`, both in `unit`."""
     ratio = theirs / ours if unit in LESS_IS_BETTER else ours / theirs
-    row = {
-        "what": what,
-        "instead_of": instead_of,
-        "unit": unit,
-        "ours": f"{ours:.4g}",
-        "theirs": f"{theirs:.4g}",
-        "ratio": f"{ratio:.3g}",
-    }
+    row = {"what": what, "instead_of": instead_of, "unit": unit}
+    row |= {"ours": f"{ours:.4g}", "theirs": f"{theirs:.4g}", "ratio": f"{ratio:.3g}"}
     print(f"{what}: {row['ours']} {unit}, {instead_of}: {row['theirs']}, ratio {row['ratio']}", flush=True)
     _keep(FOLDER / RESULTS, RESULT_COLUMNS, ("benchmark", "what", "instead_of"), row, device)
 
@@ -57,9 +51,7 @@ def exponent(x: Sequence[float], y: Sequence[float]) -> float:
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
-def _keep(
-    path: Path, columns: tuple[str, ...], keys: tuple[str, ...], row: dict[str, str], device: torch.device
-) -> None:
+def _keep(path: Path, columns: Sequence[str], keys: Sequence[str], row: dict[str, str], device: torch.device) -> None:
     """Put a row where the one with the same keys was, or at the end."""
     row = {"benchmark": Path(sys.argv[0]).stem} | row
     row |= {"machine": device_name(device), "utc": ledger.now(), "git_commit": ledger.git_state()[0]}
@@ -67,6 +59,4 @@ def _keep(
     same = (old[list(keys)] == [row[key] for key in keys]).all(axis=1)
     place = same.idxmax() if same.any() else len(old)
     old.loc[place] = [row[column] for column in columns]
-    content = old.to_csv(index=False, lineterminator="\n").encode()
-    with replacing(path) as stream:
-        stream.write(content)
+    write_table(path, old)

@@ -6,12 +6,14 @@ that a set lacks raise `ValueError` naming them. Figures with photographs are sh
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from PIL import ImageOps
 
@@ -58,10 +60,8 @@ def plot_taxonomy(manifest: pd.DataFrame, ranks: Sequence[str] = ("order", "fami
         for path, size in ordered.groupby(level=list(range(ring + 1)), sort=False).sum().items():
             path = path if isinstance(path, tuple) else (path,)
             angle, width = 2 * np.pi * start / len(names), 2 * np.pi * size / len(names)
-            axis.bar(
-                angle, 0.97, width, bottom=ring + 0.6, align="edge", color=hues[path[0]], alpha=0.95 - 0.17 * ring,
-                edgecolor="white", linewidth=0.8,
-            )  # fmt: skip
+            look = {"color": hues[path[0]], "alpha": 0.95 - 0.17 * ring, "edgecolor": "white", "linewidth": 0.8}
+            axis.bar(angle, 0.97, width, bottom=ring + 0.6, align="edge", **look)
             _write_arc(axis, angle + width / 2, ring + 1.09, width * (ring + 1.09), _own_part(path, ranks[: ring + 1]))
             start += size
     axis.set_axis_off()
@@ -97,14 +97,11 @@ def plot_licences(manifest: pd.DataFrame, is_open) -> Figure:
     free = [name != UNKNOWN and is_open(name) for name in counts.index]
     figure, axis = plt.subplots(figsize=WIDE)
     shades = iter(np.linspace(0.95, 0.35, max(sum(free), 1)))
-    colours = [(*_rgb(COLOURS["ours"]), next(shades)) if good else COLOURS["paper"] for good in free]
-    wedges, _ = axis.pie(
-        counts, startangle=90, counterclock=False, colors=colours, wedgeprops={"width": 0.4, "edgecolor": "white"}
-    )
-    words = [
-        f"{name}: {count} images{'' if good else ', closed'}"
-        for (name, count), good in zip(counts.items(), free, strict=True)
-    ]
+    colours = [to_rgba(COLOURS["ours"], next(shades)) if good else COLOURS["paper"] for good in free]
+    ring = {"width": 0.4, "edgecolor": "white"}
+    wedges, _ = axis.pie(counts, startangle=90, counterclock=False, colors=colours, wedgeprops=ring)
+    closed = ["" if good else ", closed" for good in free]
+    words = [f"{name}: {count} images{end}" for (name, count), end in zip(counts.items(), closed, strict=True)]
     figure.legend(wedges, words, loc="outside right center")
     open_images = int(counts[free].sum())
     axis.text(0, 0, f"{open_images / len(manifest):.0%}\nmay be shared", ha="center", va="center", fontsize=13)
@@ -112,12 +109,12 @@ def plot_licences(manifest: pd.DataFrame, is_open) -> Figure:
 
 
 def plot_leaks(audits: Mapping[str, pd.DataFrame]) -> Figure:
-    """The share of test images with a sibling in training, a bar a kind of link and split, with Wilson's intervals."""
+    """The share of test images with a sibling in training, a bar a link and split, with Wilson's intervals."""
     figure, axis = plt.subplots(figsize=WIDE)
-    kinds = list(next(iter(audits.values())).index)
+    links = list(next(iter(audits.values())).index)
     height = 0.8 / len(audits)
     for k, (name, table) in enumerate(audits.items()):
-        place = np.arange(len(kinds)) + (k - (len(audits) - 1) / 2) * height
+        place = np.arange(len(links)) + (k - (len(audits) - 1) / 2) * height
         share = 100 * table["share"].to_numpy()
         ends = [wilson(int(row.leaked), int(row.test)) for row in table.itertuples()]
         spread = np.abs(100 * np.array(ends).T - share)
@@ -126,7 +123,7 @@ def plot_leaks(audits: Mapping[str, pd.DataFrame]) -> Figure:
         axis.errorbar(share, place, xerr=spread, fmt="none", ecolor=COLOURS["other"], elinewidth=1.2, capsize=3)
         for y, row, (_, high) in zip(place, table.itertuples(), ends, strict=True):
             axis.text(100 * high + 0.6, y, f"{row.leaked} of {row.test}", va="center", fontsize=11)
-    axis.set_yticks(range(len(kinds)), kinds)
+    axis.set_yticks(range(len(links)), links)
     axis.invert_yaxis()
     axis.set(xlabel="test images with a sibling in training, %", xlim=(0, None))
     axis.margins(x=0.15)
@@ -153,21 +150,13 @@ def figure1(folder: str | Path, manifest: pd.DataFrame, insect_score, columns: i
     def pictures(rows: pd.DataFrame) -> list[Path]:
         return [folder / file for file in rows["file"]]
 
-    alike = [
-        row
-        for pair in zip(*(pictures(seen[seen["label"] == name]) for name in (one, two)), strict=False)
-        for row in pair
-    ][:columns]
-    spread = {
-        label: looks[seen.index.get_indexer(rows)].std(axis=0).mean()
-        for label, rows in seen.groupby("label").groups.items()
-    }
-    varied = max(spread, key=spread.get)
+    pairs = zip(*(pictures(seen[seen["label"] == name]) for name in (one, two)), strict=False)
+    alike = list(chain.from_iterable(pairs))[:columns]
+    of = {label: looks[rows] for label, rows in seen.groupby("label").indices.items()}
+    varied = max(of, key=lambda label: of[label].std(axis=0).mean())
     mine = seen[seen["label"] == varied]
-    apart = _far_apart(looks[seen.index.get_indexer(mine.index)], columns)
-    scores = []
-    for file in seen["file"]:
-        scores.append(insect_score(decode((folder / file).read_bytes())))
+    apart = _far_apart(of[varied], columns)
+    scores = [insect_score(decode(path.read_bytes())) for path in pictures(seen)]
     hard = seen.iloc[np.argsort(scores, kind="stable")[:columns]]
     rows = {
         f"two species: {one}, {two}": (alike, [one, two] * columns),
@@ -180,9 +169,8 @@ def figure1(folder: str | Path, manifest: pd.DataFrame, insect_score, columns: i
 def picture_rows(rows: Mapping[str, tuple[Sequence[Path], Sequence[str]]], columns: int = 6) -> Figure:
     """Rows of pictures, each with a heading; below each picture its caption."""
     figure = plt.figure(figsize=(WIDE[0], (0.9 + 9 / columns) * len(rows)))
-    for part, (heading, (paths, captions)) in zip(
-        np.atleast_1d(figure.subfigures(len(rows), 1)), rows.items(), strict=True
-    ):
+    parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+    for part, (heading, (paths, captions)) in zip(parts, rows.items(), strict=True):
         part.suptitle(heading, x=0.01, ha="left", fontsize=12)
         axes = part.subplots(1, columns)
         for axis in axes:
@@ -200,15 +188,8 @@ def show_picture(axis: Axes, path: Path, caption: str = "") -> None:
         axis.imshow(ImageOps.fit(decode(path.read_bytes()), (220, 220)))
     except (OSError, UnfitError):
         axis.text(0.5, 0.5, "not\nreadable", ha="center", va="center", transform=axis.transAxes, fontsize=11)
-    axis.text(
-        0.5,
-        -0.03,
-        "\n".join(textwrap.wrap(caption, 18)[:2]),
-        ha="center",
-        va="top",
-        transform=axis.transAxes,
-        fontsize=10,
-    )
+    below = "\n".join(textwrap.wrap(caption, 18)[:2])
+    axis.text(0.5, -0.03, below, ha="center", va="top", transform=axis.transAxes, fontsize=10)
 
 
 def _own_part(path: tuple[str, ...], ranks: Sequence[str]) -> str:
@@ -266,10 +247,6 @@ def _far_apart(looks: np.ndarray, count: int) -> list[int]:
         nearest = np.linalg.norm(looks[:, None] - looks[taken][None], axis=2).min(axis=1)
         taken.append(int(np.argmax(nearest)))
     return taken
-
-
-def _rgb(colour: str) -> tuple[float, ...]:
-    return tuple(int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
 
 
 def _plural(rank: str) -> str:

@@ -28,18 +28,8 @@ def arrow(
     axis: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, bend: float = 0, line: str = "-"
 ) -> None:
     """An arrow between two points; `bend` curves it, `line` is a matplotlib line style."""
-    axis.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            connectionstyle=f"arc3,rad={bend}",
-            arrowstyle="-|>",
-            mutation_scale=15,
-            color=colour,
-            linewidth=1.9,
-            linestyle=line,
-        )
-    )
+    way = {"connectionstyle": f"arc3,rad={bend}", "arrowstyle": "-|>", "mutation_scale": 15}
+    axis.add_patch(FancyArrowPatch(start, end, color=colour, linewidth=1.9, linestyle=line, **way))
 
 
 LEFT, MIDDLE, RIGHT = 0.0, 3.2, 6.4  # the way down, the lateral connections, the way up
@@ -96,7 +86,7 @@ MODULES = {
     Bottleneck: ("residual", FILLS["plain"], 0.5),
     SEBottleneck: ("SE", FILLS["ours"], 0.5),
     AttentionModule: ("attention", FILLS["attention"], 1.1),
-}
+}  # the label, colour and width of a module's box
 
 
 def draw_network(network: StagedNetwork, title: str, size: int = 224) -> Figure:
@@ -108,14 +98,12 @@ def draw_network(network: StagedNetwork, title: str, size: int = 224) -> Figure:
         x = 1.2
         axis.text(0, -row, name, fontsize=13, va="center")
         if name == "stem":
-            for text, width in (("3x3", 0.7), ("3x3", 0.7), ("3x3", 0.7), (f"{network.pool_name} pool", 1.5)):
-                box(axis, x + width / 2, -row, text, FILLS["head"], width)
-                x += width + 0.14
+            shown = [*[("3x3", FILLS["head"], 0.7)] * 3, (f"{network.pool_name} pool", FILLS["head"], 1.5)]
         else:
-            for module in part:
-                label, fill, width = MODULES[type(module)]
-                box(axis, x + width / 2, -row, label if width > 1 else "", fill, width)
-                x += width + 0.14
+            shown = [MODULES[type(module)] for module in part]
+        for label, fill, width in shown:
+            box(axis, x + width / 2, -row, label if width > 0.6 else "", fill, width)
+            x += width + 0.14
         channels, height, width = cost.stages["pool" if name == "stem" else name]
         weights = count_parameters(part) / 1e6
         axis.text(9.0, -row, f"{channels} x {height} x {width}", fontsize=12, va="center", ha="right")

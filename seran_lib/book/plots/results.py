@@ -60,7 +60,7 @@ def plot_errors(paper: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure
         axis.autoscale_view(scaley=False)
         axis.set(xlim=(0, None), xlabel="top-1 error, %")
         axis.grid(axis="y", color=COLOURS["faint"], lw=0.6)
-        axis.invert_yaxis() if axis is axes[0] else None
+    axes[0].invert_yaxis()
     return figure
 
 
@@ -78,9 +78,7 @@ def plot_forest(sets: Mapping[str, pd.DataFrame], colours: Sequence[str] = SET_C
         _intervals(axis, table, places + shift, ("ours", "low", "high"), COLOURS[colour], data)
     axis.axvline(1, color=COLOURS["other"], lw=1)
     axis.axvspan(1 / MARGIN, MARGIN, color=COLOURS["faint"], alpha=0.35, lw=0)
-    labels = [
-        f"{name(row.worse)}\n{'like' if row.tie else 'worse than'} {name(row.better)}" for row in first.itertuples()
-    ]
+    labels = [f"{name(c.worse)}\n{'like' if c.tie else 'worse than'} {name(c.better)}" for c in first.itertuples()]
     axis.set(xscale="log", yticks=places, yticklabels=labels, ylim=(len(first) - 0.5, -0.6))
     axis.set(xlabel="ratio of the errors (above 1: the first errs more)")
     low, high = axis.get_xlim()
@@ -132,13 +130,10 @@ def plot_learning(panels: Mapping[str, tuple[pd.DataFrame, str, Sequence[int]]],
 def plot_cost(costs: pd.DataFrame, sets: Mapping[str, pd.DataFrame]) -> Figure:
     """Mean error against parameters and against multiply-accumulates (columns parameters, gmacs; models as index), a
     row of panels a data set; `sets` maps it to `errors.mean_errors`."""
+    quantities = ("parameters", "million parameters", 1e6), ("gmacs", "10⁹ multiply-accumulates an image", 1)
     figure, axes = plt.subplots(len(sets), 2, figsize=(WIDE[0], 3.0 * len(sets)), squeeze=False)
     for line, (data, errors) in zip(axes, sets.items(), strict=True):
-        for axis, (column, unit, scale) in zip(
-            line,
-            (("parameters", "million parameters", 1e6), ("gmacs", "10⁹ multiply-accumulates an image", 1)),
-            strict=True,
-        ):
+        for axis, (column, unit, scale) in zip(line, quantities, strict=True):
             shown = costs[[column]].join(errors["error"]).dropna()
             axis.set(title=data, xlabel=unit, ylabel="top-1 test error, %")
             if shown.empty:
@@ -239,25 +234,17 @@ def plot_look_alikes(sets: Mapping[str, pd.DataFrame], models: Sequence[str]) ->
         share = errors.assign(percent=100 * errors["wrong"] / errors["n"])
         table = share.pivot_table(index="model", columns="kind", values="percent").reindex(list(models))
         for shift, kind, colour in ((-0.19, "within", "paper"), (0.19, "other", "other")):
-            places = np.arange(len(table)) + shift
-            bars = axis.barh(
-                places, table.get(kind, pd.Series(np.nan, table.index)), height=0.36, color=COLOURS[colour]
-            )
+            lengths = table.get(kind, pd.Series(np.nan, table.index))
+            bars = axis.barh(np.arange(len(table)) + shift, lengths, height=0.36, color=COLOURS[colour])
             axis.bar_label(bars, fmt="%.1f", padding=3)
         for place in np.flatnonzero(table.isna().all(axis=1)):
             _say_not_run(axis, place)
-        axis.set(
-            title=data,
-            xlabel="share of all test images, %",
-            yticks=range(len(table)),
-            yticklabels=[name(m) for m in models],
-        )
+        axis.set(title=data, xlabel="share of all test images, %")
+        axis.set_yticks(range(len(table)), [name(model) for model in models])
         axis.margins(x=0.2)
     axes[0, 0].invert_yaxis()
-    figure.suptitle(
-        "Taken for another of its own group of look-alikes (orange), and all other errors (grey)",
-        x=0.01, ha="left", fontsize=13,
-    )  # fmt: skip
+    heading = "Taken for another of its own group of look-alikes (orange), and all other errors (grey)"
+    figure.suptitle(heading, x=0.01, ha="left", fontsize=13)
     return figure
 
 
@@ -274,12 +261,8 @@ def plot_reliability(
         bin_of = pd.qcut(first[column].rank(method="first"), bins, labels=False)
         means = first.groupby(bin_of)[[column, "right"]].mean()
         left.plot(means[column], means["right"], "o-", color=COLOURS[colour], ms=5, label=label)
-    left.set(
-        title=f"Reliability of {name(model)}, {data}",
-        xlabel="probability of the prediction",
-        ylabel="share that is right",
-    )
-    left.set(xlim=(0, 1), ylim=(0, 1))
+    left.set(title=f"Reliability of {name(model)}, {data}", xlim=(0, 1), ylim=(0, 1))
+    left.set(xlabel="probability of the prediction", ylabel="share that is right")
     left.legend(loc="upper left")
     for (label, table), colour in zip(risks.items(), ("ours", "paper", "good", "doubt"), strict=False):
         shown = table[table["coverage"] >= 0.05]
