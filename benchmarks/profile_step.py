@@ -24,6 +24,11 @@ KINDS = {  # and the words in the names of their operations; the first that fits
 }
 
 
+def kind_of(name: str) -> str:
+    """The kind of an operation by its name."""
+    return next(kind for kind, words in KINDS.items() if any(word in name.lower() for word in words))
+
+
 def shares(step: Callable[[], None], steps: int = 5) -> pd.Series:
     """Percent of the time of all operations, by kind, largest first; what fits no kind is "the rest"."""
     step()
@@ -31,10 +36,7 @@ def shares(step: Callable[[], None], steps: int = 5) -> pd.Series:
         for _ in range(steps):
             step()
     times = pd.Series({event.key: event.self_cpu_time_total for event in seen.key_averages()})
-    kinds = [
-        next(kind for kind, words in KINDS.items() if any(w in name.lower() for w in words)) for name in times.index
-    ]
-    return (100 * times.groupby(kinds).sum() / times.sum()).sort_values(ascending=False)
+    return (100 * times.groupby(kind_of).sum() / times.sum()).sort_values(ascending=False)
 
 
 def main() -> None:

@@ -31,16 +31,18 @@ def ids(folder):
 @pytest.fixture
 def board(folder, ids, tmp_path):
     """Four pictures a page; the first is proposed to be dropped and cropped, the second to get another label."""
-    proposals = pd.DataFrame(
-        [
-            (ids[0], "crop", "a label", "0 0 30 30", ""),
-            (ids[0], "drop", "no insect", "", ""),
-            (ids[1], "relabel", "", "", "Another species"),
-            (ids[5], "group", "near-duplicate", "", ids[0]),
-        ],
-        columns=["image_id", "proposal", "reason", "crop", "related"],
-    )
+    rows = [(ids[0], "crop", "a label", "0 0 30 30", ""), (ids[0], "drop", "no insect", "", "")]
+    rows += [(ids[1], "relabel", "", "", "Another species"), (ids[5], "group", "near-duplicate", "", ids[0])]
+    proposals = pd.DataFrame(rows, columns=["image_id", "proposal", "reason", "crop", "related"])
     return ReviewBoard(folder, proposals, tmp_path / "decisions.csv", per_page=4)
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What the board sends: the contents and the buffers of its messages."""
+    messages = []
+    monkeypatch.setattr(ReviewBoard, "send", lambda _, content, buffers=None: messages.append((content, buffers)))
+    return messages
 
 
 def say(board, what, **given):
@@ -148,13 +150,10 @@ def test_filters_choose_pictures_which_stay_until_the_next_choice(board, ids):
 
 
 def test_every_message_is_answered_even_if_nothing_changes(board, ids):
-    answers = [say(board, "decide", image_id=ids[0], decision="keep")["answer"] for _ in range(3)]
-    assert len(set(answers)) == 3
+    assert len({say(board, "decide", image_id=ids[0], decision="keep")["answer"] for _ in range(3)}) == 3
 
 
-def test_pictures_are_sent_when_asked_for_and_are_not_part_of_the_state(board, ids, monkeypatch, folder):
-    sent = []
-    monkeypatch.setattr(board, "send", lambda content, buffers=None: sent.append((content, buffers)))
+def test_pictures_are_sent_when_asked_for_and_are_not_part_of_the_state(board, ids, sent, folder):
     before = board.state
     say(board, "show", image_id=ids[0], large=False)
     say(board, "show", image_id=ids[0], large=True)
@@ -168,14 +167,12 @@ def test_pictures_are_sent_when_asked_for_and_are_not_part_of_the_state(board, i
     assert [content["large"] for content, _ in sent] == [False, True]
 
 
-def test_a_picture_that_cannot_be_shown_says_why_and_can_be_dropped(tmp_path, monkeypatch):
+def test_a_picture_that_cannot_be_shown_says_why_and_can_be_dropped(tmp_path, sent):
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     (tmp_path / "b.jpg").write_bytes(b"gone soon")
     (tmp_path / "manifest.csv").write_text("image_id,file,label\n<b>a</b>,a.jpg,bee\nb,b.jpg,bee\n")
     board = ReviewBoard(tmp_path, None, tmp_path / "decisions.csv")
     (tmp_path / "b.jpg").unlink()
-    sent = []
-    monkeypatch.setattr(board, "send", lambda content, buffers=None: sent.append((content, buffers)))
     say(board, "show", image_id="<b>a</b>", large=False)
     say(board, "show", image_id="b", large=True)
     assert [buffers for _, buffers in sent] == [None, None]

@@ -57,10 +57,9 @@ def test_a_changed_copy_is_found(change):
     assert (found["alike"] < 1).all(), "1 is kept for equal files"
 
 
-def test_different_animals_of_the_same_species_are_no_copies():
-    for view in ("field", "sheet"):
-        prints = [seen(drawn(6 * seed, view=view)) for seed in range(60)]
-        assert find_copies(prints).empty
+@pytest.mark.parametrize("view", ["field", "sheet"])
+def test_different_animals_of_the_same_species_are_no_copies(view):
+    assert find_copies([seen(drawn(6 * seed, view=view)) for seed in range(60)]).empty
 
 
 def test_two_photographs_of_one_animal_are_no_copies():
@@ -110,14 +109,9 @@ def test_clusters_do_not_depend_on_the_order_of_pictures_or_pairs(count, data):
 
 def test_clusters_of_a_folder(tmp_path):
     image = drawn(4)
-    contents = {
-        "z": as_jpeg(image),
-        "b": as_jpeg(image),
-        "m": as_jpeg(ImageOps.mirror(image), quality=60),
-        "other": as_jpeg(drawn(5)),
-        "broken": as_jpeg(image)[:300],
-        "broken too": as_jpeg(image)[:200],
-    }
+    whole, mirrored = as_jpeg(image), as_jpeg(ImageOps.mirror(image), quality=60)
+    contents = {"z": whole, "b": whole, "m": mirrored, "other": as_jpeg(drawn(5))}
+    contents |= {"broken": whole[:300], "broken too": whole[:200]}
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
     manifest = pd.DataFrame({"image_id": [*contents, "gone"], "file": [*contents, "gone"]}, index=range(10, 17))

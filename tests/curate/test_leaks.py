@@ -15,24 +15,18 @@ from seran_lib.data.split import split_by_species
 def manifests(draw):
     """Labelled images whose records, observers, days and near-duplicate clusters are few enough to be shared."""
     count = draw(st.integers(1, 40))
-    few = lambda name, most: st.lists(  # noqa: E731
-        st.integers(0, most).map(lambda k: f"{name}{k}" if k else ""), min_size=count, max_size=count
-    )
-    table = pd.DataFrame(
-        {
-            "image_id": [f"i{k}" for k in range(count)],
-            "label": draw(st.lists(st.sampled_from(["bee", "fly"]), min_size=count, max_size=count)),
-            "occurrence": draw(few("r", 12)),
-            "recorded_by": draw(few("Observer ", 3)),
-            "event_date": draw(st.lists(st.sampled_from(["", "2017", "2017-03-04"]), min_size=count, max_size=count)),
-        },
-        index=draw(st.permutations(range(count))),
-    )
-    near = pd.Series(draw(few("n", 15)), index=table.index)
-    split = pd.Series(
-        draw(st.lists(st.sampled_from(["train", "valid", "test"]), min_size=count, max_size=count)), table.index
-    )
-    return table, near, split
+
+    def column(*values):
+        return draw(st.lists(st.sampled_from(values), min_size=count, max_size=count))
+
+    def few(name, most):
+        return column("", *(f"{name}{k + 1}" for k in range(most)))
+
+    columns = {"image_id": [f"i{k}" for k in range(count)], "label": column("bee", "fly"), "occurrence": few("r", 12)}
+    columns |= {"recorded_by": few("Observer ", 3), "event_date": column("", "2017", "2017-03-04")}
+    table = pd.DataFrame(columns, index=draw(st.permutations(range(count))))
+    near = pd.Series(few("n", 15), index=table.index)
+    return table, near, pd.Series(column("train", "valid", "test"), table.index)
 
 
 def related(kind, one, two, near):
@@ -53,15 +47,11 @@ def test_audit_counts_what_counting_by_hand_counts(case):
     rows = list(manifest.itertuples())
     anything = set()
     for kind in (OCCURRENCE, OBSERVER_DAY, NEAR_DUPLICATE):
-        leaked = {
-            one.Index
-            for one in rows
-            for two in rows
-            if split[one.Index] == "test" and split[two.Index] == "train" and related(kind, one, two, near)
-        }
+        pairs = [(a.Index, b.Index) for a in rows for b in rows if a.Index != b.Index and related(kind, a, b, near)]
+        leaked = {a for a, b in pairs if (split[a], split[b]) == ("test", "train")}
         anything |= leaked
         assert table.loc[kind, "leaked"] == len(leaked)
-        linked = {a.Index for a in rows for b in rows if a.Index != b.Index and related(kind, a, b, near)}
+        linked = {a for a, _ in pairs}
         assert table.loc[kind, "linked"] == len(linked)
     assert table.loc[ANY, "leaked"] == len(anything)
     assert (table["test"] == (split == "test").sum()).all()
@@ -117,9 +107,13 @@ def test_an_audit_recorded_twice_stands_in_the_table_once(tmp_path):
     kept = pd.read_csv(table)
     assert kept["data"].drop_duplicates().tolist() == ["123", "bees", "moths"]
     one = kept[kept["data"] == "bees"].set_index(["split", "link"])
-    assert one["leaked"].to_dict() == {
-        **{("split train", "group"): 1, ("split train", ANY): 1, ("split valid", "group"): 0, ("split valid", ANY): 0}
+    counts = {
+        ("split train", "group"): 1,
+        ("split train", ANY): 1,
+        ("split valid", "group"): 0,
+        ("split valid", ANY): 0,
     }
+    assert one["leaked"].to_dict() == counts
 
 
 def test_a_split_of_another_manifest_is_refused():

@@ -21,21 +21,17 @@ def spoilt(tmp_path_factory):
     one, two = make_species(2, seed=4)
     rows = []
 
-    def add(image_id, label, image=None, data=None, **options):
+    def add(image_id, label, image=None, data=None, quality=92, also=""):
         path = folder / f"{image_id}.jpg"
         if image is not None:
-            image.save(path, "JPEG", quality=options.get("quality", 92))
+            image.save(path, "JPEG", quality=quality)
         elif data is not None:
             path.write_bytes(data)
-        conflict = options.get("also", "")
-        rows.append((image_id, path.name, label, conflict, "1" if conflict else "0"))
-        return path
+        rows.append((image_id, path.name, label, also, "1" if also else "0"))
 
-    good = {}
-    for k in range(6):
-        species = (one, two)[k % 2]
-        good[k] = draw_insect(species, np.random.default_rng(k), side=128).image
-        add(f"good{k}", species.name, good[k])
+    good = [draw_insect((one, two)[k % 2], np.random.default_rng(k), side=128).image for k in range(6)]
+    for k, image in enumerate(good):
+        add(f"good{k}", (one, two)[k % 2].name, image)
     sheet = draw_insect(one, np.random.default_rng(30), side=160, view="sheet")
     add("sheet", one.name, sheet.image)
     add("empty", two.name, draw_empty(np.random.default_rng(11), side=128).image)
@@ -61,17 +57,12 @@ def about(found, image_id):
 
 def test_every_fault_is_named_and_good_pictures_are_left_alone(spoilt, found):
     first, second = spoilt[3]
-    reasons = {
-        "tiny": "tiny: 40 x 30 pixels",
-        "empty": "probably no insect",
-        "same": "same file as good2",
-        "renamed": f"stands under several species: {', '.join(sorted([first, second]))}",
-        "claimed": f"stands under several species: {second}, {first}",
-    }
+    both = "stands under several species: "
+    reasons = {"tiny": "tiny: 40 x 30 pixels", "empty": "probably no insect", "same": "same file as good2"}
+    reasons |= {"renamed": both + ", ".join(sorted([first, second])), "claimed": f"{both}{second}, {first}"}
+    reasons |= dict.fromkeys(["broken", "gone"], "not readable: ")
     for image_id, reason in reasons.items():
-        assert about(found, image_id)["drop"].reason == reason
-    for image_id in ("broken", "gone"):
-        assert about(found, image_id)["drop"].reason.startswith("not readable: ")
+        assert about(found, image_id)["drop"].reason.startswith(reason)
     for image_id in ("good0", "good4", "good5"):
         assert not about(found, image_id)
     assert set(about(found, "good2")) == {"group"}, "of equal files the first stays"
@@ -114,22 +105,13 @@ def test_a_bare_manifest_will_do(spoilt):
 
 
 def test_marks_count_what_was_right():
-    truth = pd.DataFrame(
-        {"kind": ["field", "empty", "sheet", "field", "tiny"], "duplicate_of": ["", "", "", "a", ""]},
-        index=list("abcde"),
-    ).assign(label="bee", also_labels="")
-    proposals = pd.DataFrame(
-        [("a", "probably no insect"), ("b", "probably no insect"), ("d", "copies of one picture (2)")],
-        columns=["image_id", "reason"],
-    )
+    shown = {"kind": ["field", "empty", "sheet", "field", "tiny"], "duplicate_of": ["", "", "", "a", ""]}
+    truth = pd.DataFrame(shown, index=list("abcde")).assign(label="bee", also_labels="")
+    reasons = ["probably no insect", "probably no insect", "copies of one picture (2)"]
+    proposals = pd.DataFrame({"image_id": list("abd"), "reason": reasons})
     marks = score_proposals(proposals, truth)
-    assert marks.loc["probably no insect", ["true", "proposed", "right", "precision", "recall"]].tolist() == [
-        1,
-        2,
-        1,
-        0.5,
-        1,
-    ]
+    columns = ["true", "proposed", "right", "precision", "recall"]
+    assert marks.loc["probably no insect", columns].tolist() == [1, 2, 1, 0.5, 1]
     assert marks.loc["copies of one picture", ["true", "proposed", "right", "recall"]].tolist() == [2, 1, 1, 0.5]
     assert marks.loc["tiny", ["true", "proposed", "right"]].tolist() == [1, 0, 0]
     assert np.isnan(marks.loc["tiny", "precision"])
@@ -144,9 +126,7 @@ def test_crops_are_measured_against_the_truth():
     mask = np.zeros((100, 100), dtype=np.uint8)
     mask[20:60, 20:60] = 1
     crops = {"good": "0 0 100 80", "label": "0 0 100 90", "cut": "40 0 100 80"}
-    proposals = pd.DataFrame(
-        [(key, "crop", crop) for key, crop in crops.items()], columns=["image_id", "proposal", "crop"]
-    )
+    proposals = pd.DataFrame({"image_id": crops.keys(), "proposal": "crop", "crop": crops.values()})
     marks = score_crops(proposals, truth, lambda image_id: mask)
     assert marks.loc["good"].tolist() == [0, 1, 1]
     assert marks.loc["label", "furniture_left"] == pytest.approx(400 / 1200)
