@@ -31,10 +31,8 @@ def problems_of(folder):
 
 
 def frame(tmp_path, labels, **columns):
-    rows = [
-        (f"i{row}", f"i{row}.jpg", label, *(values[row] for values in columns.values()))
-        for row, label in enumerate(labels)
-    ]
+    ids = [f"i{row}" for row in range(len(labels))]
+    rows = list(zip(ids, [f"{name}.jpg" for name in ids], labels, *columns.values(), strict=True))
     return read_manifest(write(tmp_path, rows, ("image_id", "file", "label", *columns)))
 
 
@@ -44,13 +42,10 @@ def test_every_value_is_text_and_group_is_filled(tmp_path):
     assert table["image_id"].tolist() == ["1", "007"]
     assert table["label"].tolist() == ["NA", ""]
     assert table["group"].tolist() == ["1", "pair"]
+    assert frame(tmp_path, "ab")["group"].tolist() == ["i0", "i1"]
     assert table["weather"].tolist() == ["x", ""]
     assert table["sha256"].tolist() == ["", "ab" * 32]
     assert all(isinstance(value, str) for value in table.to_numpy().ravel())
-
-
-def test_group_defaults_to_the_image(tmp_path):
-    assert frame(tmp_path, "ab")["group"].tolist() == ["i0", "i1"]
 
 
 def test_spreadsheet_mark_blank_lines_and_quoted_line_breaks(tmp_path):
@@ -157,18 +152,13 @@ def test_a_folder_reached_by_a_link_is_read(tmp_path):
     assert len(read_manifest(tmp_path / "link")) == 1
 
 
-def test_message_shows_twenty_problems_a_count_and_the_cure():
-    error = DataError([f"problem {number}" for number in range(1, 31)], "Fix them.")
-    assert "problem 20" in str(error) and "problem 21" not in str(error)
-    assert "30 problems" in str(error) and "and 10 more" in str(error) and str(error).endswith("Fix them.")
-    assert len(error.problems) == 30
+def test_message_shows_twenty_problems_a_count_and_the_cure_also_from_a_worker_process():
+    first = DataError([f"problem {number}" for number in range(1, 31)], "Fix them.")
+    for error in (first, pickle.loads(pickle.dumps(first))):
+        assert "problem 20" in str(error) and "problem 21" not in str(error)
+        assert "30 problems" in str(error) and "and 10 more" in str(error) and str(error).endswith("Fix them.")
+        assert len(error.problems) == 30
     assert str(DataError("one thing", "Fix it.")) == "one thing\nFix it."
-
-
-def test_error_survives_the_way_back_from_a_worker_process():
-    error = pickle.loads(pickle.dumps(DataError(["a", "b"], "Fix them.")))
-    assert error.problems == ["a", "b"]
-    assert str(error) == str(DataError(["a", "b"], "Fix them."))
 
 
 # Text a CSV file in UTF-8 can hold; an image file's name is given by its row, so only free columns take any text.

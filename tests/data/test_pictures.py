@@ -23,8 +23,7 @@ def test_a_picture_is_upright_rgb_and_white_where_transparent(side):
 
 
 def test_what_is_too_small_to_train_on_can_be_looked_at():
-    buffer = io.BytesIO()
-    Image.new("RGB", (40, 8)).save(buffer, "PNG")
+    Image.new("RGB", (40, 8)).save(buffer := io.BytesIO(), "PNG")
     assert decode(buffer.getvalue()).size == (40, 8)
     with pytest.raises(UnfitError, match="only 40 x 8 pixels"):
         decode(buffer.getvalue(), side=20)
