@@ -1,5 +1,7 @@
 """The figures of a collection say what its manifest says, for complete manifests and for bare ones."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,14 +20,12 @@ def close_figures():
 @pytest.fixture
 def collection(tmp_path):
     """Three species of eight flat pictures; two of one genus and of one colour, the third far away."""
-    rng = np.random.default_rng(0)
-    rows = []
+    rng, rows = np.random.default_rng(0), []
     species = {"Aa bb": (200, 40, 40), "Aa cc": (190, 40, 40), "Dd ee": (40, 40, 200)}
-    for name, colour in species.items():
-        for k in range(8):
-            pixels = np.clip(np.array(colour) + rng.integers(-9, 9, (30, 40, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / f"{name[:5]}{k}.png")
-            rows.append((f"{name}{k}", f"{name[:5]}{k}.png", name, name, name.split()[0]))
+    for name, k in product(species, range(8)):
+        pixels = np.clip(np.array(species[name]) + rng.integers(-9, 9, (30, 40, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}{k}.png")
+        rows.append((f"{name}{k}", f"{name}{k}.png", name, name, name.split()[0]))
     manifest = pd.DataFrame(rows, columns=["image_id", "file", "label", "species", "genus"])
     return tmp_path, manifest
 

@@ -18,13 +18,8 @@ def test_figure_2_has_a_box_for_every_module_and_the_weights_of_the_network():
     figure = draw_network(network, "SERAN", size=64)
     written = texts(figure)
     assert written.count("attention") == 3
-    assert [text for text in written if " x " in text] == [
-        "16 x 16 x 16",
-        "32 x 16 x 16",
-        "64 x 8 x 8",
-        "128 x 4 x 4",
-        "256 x 2 x 2",
-    ]
+    shapes = ["16 x 16 x 16", "32 x 16 x 16", "64 x 8 x 8", "128 x 4 x 4", "256 x 2 x 2"]
+    assert [text for text in written if " x " in text] == shapes
     boxes = sum(patch.get_facecolor()[:3] != (1, 1, 1) for patch in figure.axes[0].patches)
     assert boxes == 4 + sum(len(stage) for stage in network.stages) + 1
     plt.close(figure)

@@ -14,11 +14,12 @@ from seran_lib.explain import measure as look
 from seran_lib.explain import places
 from seran_lib.explain.edits import EDITS, make_scenes
 from seran_lib.explain.errors import MASK_EDITS, answers, error_rows
-from seran_lib.explain.regions import Regions, find_regions
+from seran_lib.explain.regions import find_regions
 from seran_lib.explain.subject import Subject, make_subject
 from seran_lib.train import run
 from seran_lib.train.dataset import open_dataset
 from seran_lib.train.ledger import Results
+from seran_lib.train.settings import resolve
 
 SIDE, N = 32, 24
 
@@ -40,7 +41,7 @@ INSECT, LABEL = (slice(2, 14), slice(10, 22)), (slice(24, 32), slice(0, 8))
 
 @pytest.fixture(scope="module")
 def subject():
-    """Two kinds on a grey sheet: kind 1 has a bright insect and a bright label, kind 0 dark ones."""
+    """Two classes on a grey sheet: class 1 has a bright insect and a bright label, class 0 dark ones."""
     targets = np.arange(N) % 2
     pictures = np.full((N, SIDE, SIDE, 3), 118, dtype=np.uint8)
     insect, furniture = np.zeros((2, N, SIDE, SIDE), dtype=bool)
@@ -51,35 +52,24 @@ def subject():
     return Subject(scenes, insect, targets, np.roll(np.arange(N), 1), SIDE, 10, False, "", torch.device("cpu"))
 
 
-def errors(rows, measure="wrong"):
-    return {row["subject"]: row["value"] for row in rows if row["measure"] == measure}
-
-
-def test_a_network_that_reads_the_insect(subject):
-    rows = error_rows(Reads(*INSECT).eval(), subject)
-    wrong = errors(rows)
-    assert wrong["as it is"] == wrong["label and ruler covered"] == wrong["only the insect, on grey"] == 0
-    assert wrong["as much erased beside it"] == wrong["insect on another kind's sheet"] == 0
-    assert wrong["insect erased"] == wrong["only label and ruler, on grey"] == 0.5
-    assert errors(rows, "over control")["insect erased"] == 0.5
-    assert errors(rows, "follows")["insect on another kind's sheet"] == 0
-
-
-def test_a_network_that_reads_the_label(subject):
-    rows = error_rows(Reads(*LABEL).eval(), subject)
-    wrong = errors(rows)
-    assert wrong["as it is"] == wrong["insect erased"] == wrong["only label and ruler, on grey"] == 0
-    assert wrong["label and ruler covered"] == wrong["only the insect, on grey"] == 0.5
-    assert wrong["insect on another kind's sheet"] == 1, "it names the kind of the sheet"
-    assert errors(rows, "follows")["insect on another kind's sheet"] == 1
-    assert errors(rows, "over control")["label and ruler covered"] == 0.5
+@pytest.mark.parametrize(
+    ("read", "insect_erased", "label_erased", "other_sheet"), [(INSECT, 0.5, 0, 0), (LABEL, 0, 0.5, 1)]
+)
+def test_what_a_network_reads_is_found_out(subject, read, insect_erased, label_erased, other_sheet):
+    rows = error_rows(Reads(*read).eval(), subject)
+    found = {(row["measure"], row["subject"]): row["value"] for row in rows}
+    assert found["wrong", "as it is"] == found["wrong", "as much erased beside it"] == 0
+    assert found["wrong", "insect erased"] == found["wrong", "only label and ruler, on grey"] == insect_erased
+    assert found["wrong", "label and ruler covered"] == found["wrong", "only the insect, on grey"] == label_erased
+    assert found["over control", "insect erased"] == insect_erased
+    assert found["over control", "label and ruler covered"] == label_erased
+    for measure in ("wrong", "follows"):  # who reads the label names the species of the sheet
+        assert found[measure, "insect on another kind's sheet"] == other_sheet
 
 
 @pytest.fixture(scope="module")
 def trained(atlas, tmp_path_factory):
     """Settings and data of a finished run of two epochs, its folder and results away from the repository's."""
-    from seran_lib.train.settings import resolve
-
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("trained")
         patch.setenv("SERAN_RUNS", str(folder))
@@ -141,14 +131,9 @@ def test_masks_of_another_image_are_another_classs(trained):
     subject = make_subject(settings, data, find_regions(data))
     assert (subject.targets[subject.others] != subject.targets).all()
     model = look.trained_network(settings, data, torch.device("cpu"))
-    seen = []
-
-    def watch(mask, other):
-        seen.append((mask, other))
-        return mask
-
-    plain = lambda scenes, others: scenes.pictures  # noqa: E731
-    assert np.array_equal(answers(model, subject, plain, watch), answers(model, subject, plain))
+    seen, plain = [], EDITS["as it is"]
+    watched = answers(model, subject, plain, lambda mask, other: seen.append((mask, other)) or mask)
+    assert np.array_equal(watched, answers(model, subject, plain))
     assert all(mask.shape == other.shape and not torch.equal(mask, other) for mask, other in seen)
     mask = torch.rand(2, 3, 4, 4)
     assert not MASK_EDITS["masks off"](mask, mask).any()
@@ -164,23 +149,18 @@ def test_gates_between_classes_by_hand():
 
 def test_a_set_without_outlines_is_refused(trained):
     settings, data, _ = trained
-    nothing = find_regions(data)
-    nothing = Regions(nothing.insect, nothing.furniture, np.zeros_like(nothing.usable), exact=False)
+    found = find_regions(data)
+    nothing = dataclasses.replace(found, usable=np.zeros_like(found.usable), exact=False)
     with pytest.raises(DataError, match=r"found in 0 of \d+ test images: too few"):
         make_subject(settings, data, nothing)
 
 
-def test_weights_that_are_not_the_ledgers_are_refused(trained, capsys):
+def test_weights_that_are_not_the_ledgers_are_refused(trained, monkeypatch):
     settings, data, _ = trained
-    path = settings.folder / run.WEIGHTS
-    before = path.read_bytes()
-    path.write_bytes(before + b" ")
-    try:
-        with pytest.raises(look.CheckpointError, match=r"of a repetition. Delete the row from .*ledger.csv"):
-            look.check_weights(settings, data)
-    finally:
-        path.write_bytes(before)
     look.check_weights(settings, data)
+    monkeypatch.setattr(look, "stored_weights", lambda settings: "0" * 64)
+    with pytest.raises(look.CheckpointError, match=r"of a repetition. Delete the row from .*ledger.csv"):
+        look.check_weights(settings, data)
 
 
 def test_command_says_what_is_missing(settings, capsys):
@@ -203,7 +183,7 @@ def test_by_a_recipe_with_mirror_images_and_another_size_the_answers_are_the_run
     assert subject.mirrored and subject.size > settings.size
 
 
-def test_command_keeps_what_it_saw(trained, table, tmp_path, monkeypatch, capsys):
+def test_command_keeps_what_it_saw(trained, table, monkeypatch, capsys):
     settings = trained[0]
     command = ["look", "--data", settings.data, "--model", "seran_d", "--epochs", "1"]
     monkeypatch.setattr(look, "look", lambda *_: table)

@@ -55,15 +55,11 @@ def photographs(tmp_path, settings):
 def test_on_a_sheet_specimen_and_furniture_are_found(photographs):
     regions = find_regions(photographs)
     side = photographs.images.side
-    truth = np.zeros((200, 260), dtype=bool)
     y, x = np.mgrid[:200, :260]
-    truth[((x - 130) / 40) ** 2 + ((y - 75) / 35) ** 2 <= 1] = True
-    truth = as_window(truth, side)
+    truth = as_window(((x - 130) / 40) ** 2 + ((y - 75) / 35) ** 2 <= 1, side)
     found = regions.insect[0]
     assert (found & truth).sum() / (found | truth).sum() > 0.85
-    label = np.zeros((200, 260), dtype=bool)
-    label[150:190, 30:90] = True  # as far as it lies in the central square
-    label = as_window(label, side)
+    label = as_window((y >= 150) & (y < 190) & (x >= 30) & (x < 90), side)  # as far as it lies in the central square
     assert (regions.furniture[0] & label).sum() > 0.8 * label.sum()
     assert not (regions.furniture & regions.insect).any()
     assert not regions.exact
@@ -104,11 +100,8 @@ def test_field_photographs_are_not_used(photographs, tmp_path):
 
 
 def test_the_window_is_the_central_square():
-    wide = np.zeros((20, 60), dtype=bool)
-    wide[:, 20:40] = True
-    assert as_window(wide, 10).all()
-    wide = np.zeros((20, 60), dtype=bool)
-    wide[:10, 20:30] = True
-    expected = np.zeros((10, 10), dtype=bool)
-    expected[:5, :5] = True
-    assert np.array_equal(as_window(wide, 10), expected)
+    middle, corner = np.zeros((2, 20, 60), dtype=bool)
+    middle[:, 20:40] = corner[:10, 20:30] = True
+    assert as_window(middle, 10).all()
+    y, x = np.mgrid[:10, :10]
+    assert np.array_equal(as_window(corner, 10), (y < 5) & (x < 5))

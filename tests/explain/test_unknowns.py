@@ -18,19 +18,22 @@ from seran_lib.train.trained import trained_network
 
 
 def test_unknown_images_have_another_label_or_none_and_no_conflict():
-    manifest = pd.DataFrame(
-        {"image_id": list("abcde"), "label": ["ant", "rare", "", "ant", "rare"], "label_conflict": [0, 0, 0, 1, 1]}
-    )
+    manifest = pd.DataFrame({"image_id": list("abcde"), "label": ["ant", "rare", "", "ant", "rare"]})
+    manifest["label_conflict"] = [0, 0, 0, 1, 1]
     assert unknowns.unknown_images(manifest, ["ant", "bee"])["image_id"].tolist() == ["b", "c"]
     assert len(unknowns.unknown_images(manifest.drop(columns="label_conflict"), ["ant"])) == 3
 
 
-def test_the_trained_network_answers_and_its_weights_are_those_of_the_run(trained):
-    settings, row = trained
+def answers_and_predictions(settings, row):
+    """What the network of a run says of its test images, and what the run kept."""
     dataset = open_dataset(settings)
     test = dataset.manifest[dataset.parts == "test"].reset_index(drop=True)
-    answers = unknowns.answer(settings, dataset, test, row["temperature"])
     kept = settings.results.predictions(settings.run_id).set_index("image_id").loc[test["image_id"]]
+    return unknowns.answer(settings, dataset, test, row["temperature"]), kept
+
+
+def test_the_trained_network_answers_and_its_weights_are_those_of_the_run(trained):
+    answers, kept = answers_and_predictions(*trained)
     assert answers["predicted"].tolist() == kept["predicted"].tolist()
     assert np.allclose(answers["probability"], kept["probability"], rtol=1e-4)
     assert np.allclose(answers["calibrated"], kept["calibrated"], rtol=1e-3)
@@ -40,14 +43,11 @@ def test_the_trained_network_answers_and_its_weights_are_those_of_the_run(traine
 def test_it_answers_as_the_recipe_did(settings, model, recipe):
     """At the recipe's size of test images, with its mirror images, and with a linear classifier from scikit-learn."""
     chosen = resolve("smoke", data=settings.data, model=model, recipe=recipe, epochs=1)
-    row, dataset = run.run(chosen), open_dataset(chosen)
-    test = dataset.manifest[dataset.parts == "test"].reset_index(drop=True)
-    kept = chosen.results.predictions(chosen.run_id).set_index("image_id").loc[test["image_id"]]
-    answers = unknowns.answer(chosen, dataset, test, row["temperature"])
+    answers, kept = answers_and_predictions(chosen, run.run(chosen))
     assert np.allclose(answers["probability"], kept["probability"], rtol=1e-3)
 
 
-def test_a_wrong_folder_is_named_without_a_traceback(trained, capsys):
+def test_a_wrong_folder_is_named_without_a_traceback(capsys):
     assert cli.main(["unknowns", "--profile", "smoke", "--data", "no-such-folder"]) == 2
     assert "no-such-folder" in capsys.readouterr().err
 
