@@ -18,7 +18,7 @@ def requirements(distribution: str = "seran_lib") -> list[Requirement]:
 def check_environment() -> pd.DataFrame:
     """Python, device and every required library with the version found and the versions asked for.
 
-    Raises RuntimeError naming each library that is missing or too old, and the command that mends it.
+    Raises RuntimeError naming each library that is missing or too old, and the command that installs it.
     """
     rows = [("python", platform.python_version(), ">=3.11"), ("device", device_name(pick_device()), "")]
     faults = []
@@ -31,5 +31,5 @@ def check_environment() -> pd.DataFrame:
             faults.append(f"{requirement} is needed, {found or 'nothing'} is installed")
         rows.append((requirement.name, found, str(requirement.specifier)))
     if faults:
-        raise RuntimeError("\n".join([*faults, "mend it with: pip install -e '.[book]' in the repository's folder"]))
+        raise RuntimeError("\n".join([*faults, "fix it with: pip install -e '.[book]' in the repository's folder"]))
     return pd.DataFrame(rows, columns=["part", "found", "needed"]).set_index("part")

@@ -53,9 +53,8 @@ def show_table(frame: pd.DataFrame) -> None:
 
 def chapters() -> pd.DataFrame:
     """The book's chapters with their questions, and which of them are written."""
-    rows = {name: (question, (NOTEBOOKS / f"{name}.ipynb").exists()) for name, question in CHAPTERS.items()}
-    found = pd.DataFrame.from_dict(rows, orient="index", columns=["question", "written"]).rename_axis("chapter")
-    return found.assign(written=found["written"].map({True: "yes", False: "to come"}))
+    written = ["yes" if (NOTEBOOKS / f"{name}.ipynb").exists() else "to come" for name in CHAPTERS]
+    return pd.Series(CHAPTERS, name="question").rename_axis("chapter").to_frame().assign(written=written)
 
 
 def profiles() -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """What a reviewer decided: `decisions.csv`, one row a picture, safe after every single decision.
 
 A review of thousands of pictures takes days, and must survive a killed kernel, a full disk, and a second notebook that
-has the same file open. So each decision rewrites the file under a temporary name, flushes it and renames it; and a file
-that somebody else changed since it was read is never written over.
+has the same file open. So each decision rewrites the file whole, and a file that somebody else changed since it was
+read is never written over.
 
 ``decision`` is keep, drop, crop or label. ``value`` is the box of a "crop" ("x0 y0 x1 y1", whole pixels of the upright
 picture, x1 and y1 exclusive), the new label of a "label", and empty otherwise. ``sha256`` is that of the picture as it
@@ -104,8 +104,8 @@ class Decisions:
     def set(self, image_id: str, decision: str, value: str = "", reason: str = "", sha256: str = "") -> None:
         """Decide about a picture, in place of what was decided before, and save.
 
-        Raises `ValueError` for a row that could not be read back, and `DataError` where it cannot be saved. In both
-        cases nothing changed, here and in the file.
+        Raises `ValueError` for a row that could not be read back, and `DataError` where it cannot be saved; nothing
+        changed then.
         """
         row = Decision(image_id, decision, value, reason, sha256)
         if problem := row.problem():
@@ -115,10 +115,8 @@ class Decisions:
         self._steps.append((image_id, before))
 
     def undo(self) -> str | None:
-        """Take back the last step since the file was read that is not taken back yet, and save.
-
-        Returns the picture it was about; None where there is no step. Raises `DataError` as `set` does.
-        """
+        """Take back the last step since the file was read, and save. Returns the picture it was about, None where there
+        is no step. Raises `DataError` as `set` does."""
         if not self._steps:
             return None
         image_id, before = self._steps[-1]

@@ -47,10 +47,7 @@ def links(manifest: pd.DataFrame, *, near_duplicates: pd.Series | None = None) -
 
 
 def siblings_in_training(links: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
-    """For each test image (row) and kind of link (column): whether a training image has the same link.
-
-    `split` has "train", "valid" or "test" for every row of `links`. The last column says whether any kind does.
-    """
+    """For each test image (row) and link (column): whether a training image has the same. The last column: any link."""
     part = aligned(links, split)
     testing, training = links[part == "test"], links[part == "train"]
     leaked = pd.DataFrame({kind: testing[kind].isin(set(training[kind]) - {""}) for kind in links}, index=testing.index)
@@ -59,9 +56,8 @@ def siblings_in_training(links: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
 
 
 def audit(links: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
-    """The result: a row a kind of link, with ``linked`` images of the whole set that have a sibling at all, the number
-    of ``test`` images, those ``leaked`` (a sibling in training), and their ``share`` of the test images (0 to 1).
-    """
+    """A row a link: ``linked`` images of the whole set with a sibling, the number of ``test`` images, those ``leaked``
+    (with a sibling in training), and their ``share`` of the test images (0 to 1)."""
     leaked = siblings_in_training(links, split)
     linked = pd.DataFrame({kind: (links[kind] != "") & links[kind].duplicated(keep=False) for kind in links})
     linked[ANY] = linked.any(axis=1)
@@ -70,10 +66,7 @@ def audit(links: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
 
 
 def record(path: Path, data: str, audits: Mapping[str, pd.DataFrame]) -> None:
-    """Put the `audits` of the set named `data`, by split, into the table `path` in place of its earlier ones.
-
-    The same audits give the same bytes, however often they are recorded.
-    """
+    """Put the `audits` of the set named `data`, by split, into the table `path` in place of its earlier ones."""
     rows = pd.concat(audits, names=["split"]).reset_index()
     rows.insert(0, "data", data)
     rows["share"] = rows["share"].map("{:.4f}".format)
@@ -84,19 +77,14 @@ def record(path: Path, data: str, audits: Mapping[str, pd.DataFrame]) -> None:
 
 
 def merge_links(links: pd.DataFrame) -> pd.Series:
-    """One group for all images joined by links of any kind, over any number of steps.
+    """One group for all images joined by links, over any number of steps: a split by these groups cuts no link.
 
-    A split by these groups cuts none of the links. A group's name is the position of its first image, as text; the
-    index is that of `links`.
+    A group's name is the position of its first image, as text; the index is that of `links`.
     """
-    rows, columns = [], []
-    for kind in links:
-        codes, _ = pd.factorize(links[kind].where(links[kind] != ""))
-        position = np.flatnonzero(codes >= 0)
-        first = pd.Series(position).groupby(codes[position]).transform("first").to_numpy()
-        rows.append(position)
-        columns.append(first)
-    component = components(np.concatenate(rows), np.concatenate(columns), len(links))
+    linked = links.reset_index(drop=True).melt(ignore_index=False)
+    linked = linked[linked["value"] != ""].reset_index(names="image")
+    first = linked.groupby(["variable", "value"])["image"].transform("first")
+    component = components(linked["image"].to_numpy(), first.to_numpy(), len(links))
     first = pd.Series(np.arange(len(links))).groupby(component).transform("first")
     return pd.Series(first.astype(str).to_numpy(), index=links.index, name="group")
 

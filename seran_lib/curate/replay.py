@@ -83,11 +83,8 @@ def replay(
     proposals: pd.DataFrame | None = None,
     accept_proposals: bool = False,
 ) -> tuple[pd.DataFrame, dict[str, Box], pd.DataFrame]:
-    """What `curate` would write, from the same arguments; nothing is written.
-
-    Returns the manifest of what is left by image_id, the boxes to cut, and the table of `Curated`. Raises `DataError`
-    where the input is at fault, and `ValueError` for a `min_images` below 1.
-    """
+    """What `curate` would write, from the same arguments: the manifest of what is left by image_id, the boxes to cut,
+    and the table of `Curated`. Raises as `curate` does where the input is at fault."""
     folder = Path(folder)
     if min_images < 1:
         raise ValueError(f"min_images is {min_images}: 1 keeps every species")
@@ -101,12 +98,12 @@ def replay(
     table["curation"] = _notes(table, choices)
     rules = {
         "collected": lambda table: table,
-        "drop": lambda table: drop(table, choices),
+        "drop": lambda table: table[choices["decision"][table.index] != "drop"],
         "label": lambda table: label(table, choices),
         "crop": lambda table: table,  # drops nothing; the pixels are cut last, when it is known which are needed
         "label_conflict": lambda table: label_conflict(table, judged),
         "group": lambda table: group(table, manifest, proposals),
-        "min_images": lambda table: cut_species(table, min_images),
+        "min_images": lambda table: table[table.groupby("label")["label"].transform("size") >= min_images],
     }
     steps = []
     for name, rule in rules.items():
@@ -142,9 +139,6 @@ def check_proposals(proposals: pd.DataFrame | None) -> pd.DataFrame:
     return table
 
 
-# ---- the rules ------------------------------------------------------------------------------------------------------
-
-
 def refuse_changed(judged: pd.DataFrame, manifest: pd.DataFrame, folder: Path) -> None:
     """Rule 1. Raises `DataError` naming every picture whose sha256 is not the one that was judged."""
     known = manifest.set_index("image_id")
@@ -155,11 +149,6 @@ def refuse_changed(judged: pd.DataFrame, manifest: pd.DataFrame, folder: Path) -
             changed.append(f'{row.Index}: decided "{row.decision}", but the picture is another one now')
     if changed:
         raise DataError(changed, "Look at these pictures and decide again, or delete their rows in the decisions.")
-
-
-def drop(table: pd.DataFrame, choices: pd.DataFrame) -> pd.DataFrame:
-    """Rule 2."""
-    return table[choices["decision"][table.index] != "drop"]
 
 
 def label(table: pd.DataFrame, choices: pd.DataFrame) -> pd.DataFrame:
@@ -212,17 +201,9 @@ def group(table: pd.DataFrame, manifest: pd.DataFrame, proposals: pd.DataFrame) 
     return table
 
 
-def cut_species(table: pd.DataFrame, min_images: int) -> pd.DataFrame:
-    """Rule 7."""
-    return table[table.groupby("label")["label"].transform("size") >= min_images]
-
-
 def _species(table: pd.DataFrame) -> int:
     """Labels that a picture bears; some sets have pictures without one, such as hybrids."""
     return table["label"][table["label"] != ""].nunique()
-
-
-# ---- from decisions and proposals to choices -----------------------------------------------------------------------
 
 
 def _judged(decisions: pd.DataFrame | Decisions, manifest: pd.DataFrame) -> pd.DataFrame:

@@ -82,13 +82,14 @@ def _write_pictures(folder: Path, part: Path, table: pd.DataFrame, boxes: dict[s
         row, box = table.loc[image_id], boxes[image_id]
         file = PurePosixPath(row["file"])
         data = _crop(folder / file, box, row.get("sha256", ""))
+        width, height = box[2] - box[0], box[3] - box[1]
         target = file.with_name(f"{file.stem}-crop.jpg")
         while str(target) in taken:
             target = target.with_name(f"{target.stem}-crop.jpg")
         with replacing(part / target) as stream:
             stream.write(data)
-        sides = {"width": str(box[2] - box[0]), "height": str(box[3] - box[1])}
-        new = {"file": str(target), "sha256": hashlib.sha256(data).hexdigest(), "bytes": str(len(data)), **sides}
+        new = {"file": str(target), "sha256": hashlib.sha256(data).hexdigest(), "bytes": str(len(data))}
+        new |= {"width": str(width), "height": str(height)}
         if is_box(row.get("label_box", "")):  # the drawn atlas says where a sheet's label is: that moved
             new["label_box"] = _inside(read_box(row["label_box"]), box)
         return new

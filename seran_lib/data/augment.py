@@ -84,14 +84,14 @@ VIEWS = {"paper": draw_parameters, "strong": draw_strong_parameters}
 
 def normalise(images: Tensor) -> Tensor:
     """(N, 3, H, W) in 0..1 minus the mean, divided by the deviation, per channel."""
-    mean, deviation = images.new_tensor(MEAN), images.new_tensor(DEVIATION)
-    return (images - mean.view(1, 3, 1, 1)) / deviation.view(1, 3, 1, 1)
+    mean, deviation = images.new_tensor((MEAN, DEVIATION)).view(2, 1, 3, 1, 1)
+    return (images - mean) / deviation
 
 
 def denormalise(images: Tensor) -> Tensor:
     """The inverse of `normalise`, clipped to 0..1: for looking at a batch."""
-    mean, deviation = images.new_tensor(MEAN), images.new_tensor(DEVIATION)
-    return (images * deviation.view(1, 3, 1, 1) + mean.view(1, 3, 1, 1)).clamp(0, 1)
+    mean, deviation = images.new_tensor((MEAN, DEVIATION)).view(2, 1, 3, 1, 1)
+    return (images * deviation + mean).clamp(0, 1)
 
 
 def to_float(windows: Tensor) -> Tensor:

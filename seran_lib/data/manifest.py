@@ -35,9 +35,8 @@ def read_manifest(folder: str | Path) -> pd.DataFrame:
     """Read and check ``folder/manifest.csv``.
 
     Returns a frame with one row an image in file order, all columns text, ``group`` always filled and ``sha256`` (where
-    given) in lower case. Raises `DataError` with every problem found, each with its line number: a missing folder or
-    manifest, bad encoding, missing columns, ragged rows, empty or repeated ``image_id``, empty, repeated, unsafe or
-    missing files (a path or a symbolic link must not lead outside the folder), malformed checksums and flags.
+    given) in lower case. Raises `DataError` with every problem found, each with its line number; a path or a symbolic
+    link must not lead outside the folder.
     """
     folder = Path(folder)
     path = folder / MANIFEST
@@ -67,9 +66,9 @@ def select(manifest: pd.DataFrame, *, min_images: int) -> pd.DataFrame:
     """Keep the rows fit for supervised training.
 
     Drops, in this order, rows with ``hybrid`` = 1, with ``label_conflict`` = 1, with an empty ``label``, and rows of
-    labels left with fewer than `min_images` images. The index is reset; ``.attrs["dropped"]`` maps each rule
-    (``hybrid``, ``label_conflict``, ``no_label``, ``too_few_images``) to the number of rows it dropped. Raises
-    `DataError` if `min_images` is below 7, or if fewer than two labels remain.
+    labels left with fewer than `min_images` images. ``.attrs["dropped"]`` maps each rule (the flags, ``no_label``,
+    ``too_few_images``) to the number of rows it dropped. Raises `DataError` if `min_images` is below 7, or if fewer
+    than two labels remain.
     """
     if 15 * min_images // 100 < 1:
         raise DataError(

@@ -1,7 +1,6 @@
 """Pictures: which are fit to be used, the one way to decode them, and boxes in them.
 
-Wherever a picture is looked at, in training, on the review board or in a figure, it is RGB, upright by its EXIF
-orientation, and white where it is transparent.
+Whoever looks at a picture sees it RGB, upright by its EXIF orientation, and white where it is transparent.
 """
 
 import contextlib
@@ -69,9 +68,8 @@ def check_whole(data: bytes) -> tuple[str, int, int]:
 
 def is_box(text: str) -> bool:
     """Whether `text` is a box as tables have it, "x0 y0 x1 y1": four whole numbers with x0 < x1 and y0 < y1."""
-    if not _BOX.fullmatch(text):
-        return False
-    x0, y0, x1, y1 = read_box(text)
+    found = _BOX.fullmatch(text)
+    x0, y0, x1, y1 = map(int, found.groups()) if found else (0,) * 4
     return x0 < x1 and y0 < y1
 
 

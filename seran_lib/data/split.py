@@ -1,12 +1,12 @@
 """Split a manifest into training, validation and test images, species by species.
 
 The paper (section 4.1) splits each species at random into 70 % / 15 % / 15 %, and counts 24,287 / 5,119 / 5,119 images
-for training, validation and test. It does not say how it rounds. This rule fits the counts: of a species with n images,
-floor(0.15 n) go to validation, floor(0.15 n) to test and the rest to training.
+for training, validation and test. One rule of rounding fits the counts: of a species with n images, floor(0.15 n) go to
+validation, floor(0.15 n) to test and the rest to training.
 
 The paper mentions no groups. Where single images are drawn, photographs of one specimen fall on both sides of the split
-and the test rewards memory. The default here keeps each ``group`` of the manifest in one part; ``grouped=False`` draws
-single images, to show what that leak is worth; `seran_lib.curate.leaks` counts it.
+and the test rewards memory. Here each ``group`` of the manifest stays in one part; ``grouped=False`` draws single
+images, to show what that leak is worth.
 """
 
 import hashlib

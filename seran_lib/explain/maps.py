@@ -5,7 +5,7 @@ Masks and gates are read in passing, by hooks; nothing of the network is changed
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from string import ascii_lowercase
 
 import numpy as np
@@ -40,30 +40,20 @@ def attention_masks(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
 @contextmanager
 def masks_replaced(model: nn.Module, rule: Callable[[str, Tensor], Tensor]) -> Iterator[None]:
     """While this lasts, every attention module of `model` computes (1 + rule(name, M)) * T, with M (N, C, h, w)."""
-    hooks = [
-        module.register_forward_hook(lambda _, __, mask, name=name: rule(name, mask))
-        for name, module in blocks(model, MaskBranch).items()
-    ]
-    try:
+    with ExitStack() as hooks:
+        for name, module in blocks(model, MaskBranch).items():
+            hooks.enter_context(module.register_forward_hook(lambda _, __, mask, name=name: rule(name, mask)))
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def se_gates(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """The gates s of every SE block (paper §3.2), name -> (N, C) in (0, 1)."""
     gates: dict[str, Tensor] = {}
-    hooks = [
-        block.register_forward_pre_hook(lambda m, x, name=name: gates.update({name: m.gate(x[0]).flatten(1)}))
-        for name, block in blocks(model, SqueezeExcitation).items()
-    ]
-    try:
-        with torch.inference_mode():
-            model.eval()(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, torch.inference_mode():
+        for name, block in blocks(model, SqueezeExcitation).items():
+            read = lambda m, x, name=name: gates.update({name: m.gate(x[0]).flatten(1)})  # noqa: E731
+            hooks.enter_context(block.register_forward_pre_hook(read))
+        model.eval()(images)
     return gates
 
 
@@ -80,10 +70,8 @@ def grad_cam(model: nn.Module, images: Tensor, stage: int) -> np.ndarray:
     """
     layer = stage_layer(model, stage)
     model.requires_grad_(False)
-    begin = layer.register_forward_hook(lambda _, __, output: output.requires_grad_())  # before those of GradCAM
-    try:
-        with GradCAM(model, [layer]) as cam:
+    try:  # the first hook is called before those of GradCAM
+        with layer.register_forward_hook(lambda _, __, output: output.requires_grad_()), GradCAM(model, [layer]) as cam:
             return cam(images, targets=None)
     finally:
-        begin.remove()
         model.requires_grad_(True)

@@ -23,8 +23,8 @@ PLAUSIBLE = (0.02, 0.6)  # of the picture; less is a crumb, more is sheet taken 
 class Regions:
     """Masks of the test images, (n, side, side) bool, on the square windows that `PackedImages.fetch` cuts.
 
-    `furniture` is label, ruler and colour chart. `usable` (n,) says whether there is an insect, and where it was found,
-    whether its size is plausible; `exact` whether all masks were there and none was found.
+    `usable` (n,) says whether there is an insect, and where it was found, whether its size is plausible; `exact`
+    whether all masks were there and none was found.
     """
 
     insect: np.ndarray
