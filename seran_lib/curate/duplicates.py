@@ -10,7 +10,7 @@ in the field have few candidates; 4,000 pinned butterflies that look alike have 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,14 +80,12 @@ def near_duplicates(folder: str | Path, manifest: pd.DataFrame, *, progress: boo
 
 
 def in_threads(
-    work: Callable[[str], Result], items: Sequence[str], description: str, progress: bool
+    work: Callable[[str], Result], items: Iterable[str], description: str, progress: bool
 ) -> Iterator[Result]:
     """`work` of each item, in order. Few are under way at a time, so that decoded pictures do not pile up."""
     items = list(items)
-    with (
-        progress_bar(total=len(items), desc=description, unit="image", show=progress) as bar,
-        ThreadPoolExecutor(WORKERS) as pool,
-    ):
+    bar = progress_bar(total=len(items), desc=description, unit="image", show=progress)
+    with bar, ThreadPoolExecutor(WORKERS) as pool:
         for first in range(0, len(items), 64):
             for result in pool.map(work, items[first : first + 64]):
                 bar.update()

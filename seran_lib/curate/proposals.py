@@ -40,15 +40,12 @@ class _Seen:
 def propose(folder: str | Path, manifest: pd.DataFrame, *, progress: bool = True) -> pd.DataFrame:
     """Look at every picture of `manifest` once and propose what to do about those that seem unfit.
 
-    One row a picture and fault, the most serious fault first, then as in the manifest; every value but ``score`` is
-    text. ``proposal`` is drop, crop or group; ``crop`` the box to keep, "x0 y0 x1 y1" in pixels; ``related`` the ids
-    of a cluster or the labels in conflict, joined by "|"; ``score`` from 0 to 1 how sure the rule is. Pictures that
-    cannot be opened are proposed to be dropped. Memory holds a thumbnail of each picture, never the pictures.
+    One row a picture and fault, the most serious fault first, then as in the manifest. ``proposal`` is drop, crop or
+    group; ``crop`` the box to keep, "x0 y0 x1 y1" in pixels; ``related`` the ids of a cluster or the labels in
+    conflict, joined by "|"; ``score`` from 0 to 1 how sure the rule is. Memory holds a thumbnail of each picture only.
     """
-    seen = list(
-        in_threads(lambda file: _look(Path(folder, file)), manifest["file"].tolist(), "looking for faults", progress)
-    )
     table = manifest.reset_index(drop=True)
+    seen = list(in_threads(lambda file: _look(Path(folder, file)), table["file"], "looking for faults", progress))
     copies = find_copies([one.print for one in seen], progress=progress)
     rows = [*_single_faults(table, seen), *_conflicts(table), *_copies(table, copies)]
     found = pd.DataFrame(rows, columns=["row", *COLUMNS])
@@ -100,7 +97,7 @@ def _conflicts(table: pd.DataFrame) -> Iterator[Row]:
     """Ids that the atlas, or whoever made the set, knows under several species."""
     if "label_conflict" not in table:
         return
-    others = table["also_labels"] if "also_labels" in table else pd.Series("", index=table.index)
+    others = table.get("also_labels", pd.Series("", index=table.index))
     for row in table.index[table["label_conflict"] == "1"]:
         labels = [table["label"][row], *filter(None, others[row].split("|"))]
         yield row, table["image_id"][row], "drop", f"{TWO_SPECIES}: {', '.join(labels)}", "", "|".join(labels), 1.0
@@ -120,8 +117,7 @@ def _copies(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[Row]:
             score = round(float(sure[row]), 3)
             others = "|".join(ids.drop(row))
             if len(labels) > 1:
-                reason = f"{TWO_SPECIES}: {', '.join(labels)}"
-                yield row, ids[row], "drop", reason, "", "|".join(labels), score
+                yield row, ids[row], "drop", f"{TWO_SPECIES}: {', '.join(labels)}", "", "|".join(labels), score
             elif row in same.index:
                 yield row, ids[row], "drop", f"{SAME_FILE} {ids[same[row]]}", "", others, 1.0
             yield row, ids[row], "group", f"{COPIES} ({len(members)})", "", others, score

@@ -120,9 +120,8 @@ def _check_values(table: pd.DataFrame, lines: Sequence[int]) -> list[tuple[int, 
         for row in np.flatnonzero(np.asarray(bad, dtype=bool)):
             problems.append((lines[row], f"{column} {text.format(table[column].iat[row])}"))
 
-    # Two spellings of one label that differ by a space would become two species.
-    for column in ("image_id", "label"):
-        report([value != value.strip() for value in table[column]], column, "{0!r} begins or ends with white space")
+    for column in ("image_id", "label"):  # two spellings of one label that differ by a space would be two species
+        report(table[column] != table[column].str.strip(), column, "{0!r} begins or ends with white space")
     for column in ("image_id", "file"):
         report(table[column] == "", column, "is empty")
     _report_repeats(table["image_id"].tolist(), "image_id", lines, problems)

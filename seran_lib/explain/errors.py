@@ -73,10 +73,8 @@ def sheet_rows(dataset: Dataset, regions: Regions) -> list[Row]:
     The colour is the median over the outermost twentieth of a picture; the forest learns from the training images.
     """
     edge, classes = {}, {}
-    for part in ("train", "test"):
-        rows = np.flatnonzero(dataset.parts == part)
-        if part == "test":
-            rows = rows[regions.usable]
+    for part, wanted in (("train", slice(None)), ("test", regions.usable)):
+        rows = np.flatnonzero(dataset.parts == part)[wanted]
         pictures, deep = dataset.images.fetch(rows, np.full(len(rows), 0.5)), round(dataset.images.side / 20)
         ring = np.ones(pictures.shape[1:3], dtype=bool)
         ring[deep:-deep, deep:-deep] = False

@@ -93,15 +93,15 @@ def look(settings: Settings, dataset: Dataset, randoms: list[nn.Module] | None =
 
 def region_rows(regions: Regions, subject: Subject) -> list[Row]:
     """How large insect and furniture are, and how many test images are in use."""
-    used = int(regions.usable.sum())
-    furniture = subject.scenes.furniture.mean(axis=(1, 2))
-    shares = {"insect": subject.insect.mean(axis=(1, 2)), "label and ruler": furniture}
+    used, n = int(regions.usable.sum()), len(regions.usable)
+    insect, furniture = (region.mean(axis=(1, 2)) for region in (subject.insect, subject.scenes.furniture))
+    way, measure = "exact" if regions.exact else "found", "share of test images"
     return [
-        row("regions", "in use", "exact" if regions.exact else "found", "share of test images",
-             used / len(regions.usable), *wilson(used, len(regions.usable)), len(regions.usable)),
+        row("regions", "in use", way, measure, used / n, *wilson(used, n), n),
         measured("regions", "label and ruler", "", "share of images", (furniture > 0).astype(float)),
-        *(measured("regions", name, "", "share of picture", values) for name, values in shares.items()),
-    ]  # fmt: skip
+        measured("regions", "insect", "", "share of picture", insect),
+        measured("regions", "label and ruler", "", "share of picture", furniture),
+    ]
 
 
 def gate_rows(model: nn.Module, subject: Subject) -> list[Row]:

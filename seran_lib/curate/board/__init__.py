@@ -59,15 +59,14 @@ class ReviewBoard(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def __repr__(self) -> str:
-        return (
-            f"ReviewBoard: {self._judged} of {len(self._paths)} pictures judged (open it in JupyterLab to judge more)"
-        )
+        judged = f"{len(self._decided)} of {len(self._paths)} pictures judged"
+        return f"ReviewBoard: {judged} (open it in JupyterLab to judge more)"
 
     # ---- what is shown ----
 
     @property
-    def _judged(self) -> int:
-        return sum(row.image_id in self._paths for row in self.decisions)
+    def _decided(self) -> set[str]:
+        return self._paths.keys() & {row.image_id for row in self.decisions}
 
     def _state(self, *, error: str = "", focus: str = "") -> dict[str, Any]:
         start = self._page * self._per_page
@@ -78,7 +77,7 @@ class ReviewBoard(anywidget.AnyWidget):
             "filter": self._filter,
             "filters": FILTERS,
             "chosen": len(self._chosen),
-            "judged": self._judged,
+            "judged": len(self._decided),
             "total": len(self._paths),
             "error": error,
             "focus": focus,  # the picture to select now, "" for no other
@@ -109,15 +108,11 @@ class ReviewBoard(anywidget.AnyWidget):
         if what == "show":
             self._show(**arguments)
             return
+        actions = {"decide": self._decide, "undo": self._undo, "page": self._turn, "filter": self._choose}
+        actions["reload"] = self.decisions.reload
         error = ""
         try:
-            focus = {
-                "decide": self._decide,
-                "undo": self._undo,
-                "page": self._turn,
-                "filter": self._choose,
-                "reload": self.decisions.reload,
-            }[what](**arguments)
+            focus = actions[what](**arguments)
         except ValueError as problem:  # a DataError is one
             error, focus = str(problem), arguments.get("image_id")
         self._answers += 1
@@ -148,13 +143,9 @@ class ReviewBoard(anywidget.AnyWidget):
 
     def _choose(self, choice: str) -> None:
         """Choose the pictures to turn through. They stay until the next choice, so that none vanishes when judged."""
-        keep = {
-            "all": lambda image_id: True,
-            "with proposal": lambda image_id: image_id in self._proposals,
-            "undecided": lambda image_id: self.decisions.get(image_id) is None,
-        }[choice]
+        left_out = {"all": (), "with proposal": self._paths.keys() - self._proposals.keys(), "undecided": self._decided}
         self._filter, self._page = choice, 0
-        self._chosen = [image_id for image_id in self._paths if keep(image_id)]
+        self._chosen = [image_id for image_id in self._paths if image_id not in left_out[choice]]
 
     def _show(self, image_id: str, large: bool) -> None:
         """Send a picture as JPEG with the size of the original (width, height), or why it cannot be shown."""
