@@ -43,18 +43,12 @@ def test_without_a_gpu_its_benchmark_says_so_and_keeps_nothing(tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
-def test_a_row_names_the_device_that_it_was_measured_on(tmp_path, monkeypatch):
-    import report
-
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "some card")
-    report.report("training a", "plain", "images/s", 10, 5, torch.device("cuda", 0))
-    assert pd.read_csv(tmp_path / "results.csv")["machine"].tolist() == ["some card"]
-
-
-def test_a_row_replaces_the_older_one_where_that_was(tmp_path):
+def test_a_row_names_its_device_and_replaces_the_older_one_where_that_was(tmp_path, monkeypatch):
     from report import report
 
-    report("training a", "plain", "images/s", 10, 5)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "some card")
+    report("training a", "plain", "images/s", 10, 5, torch.device("cuda", 0))
+    assert pd.read_csv(tmp_path / "results.csv")["machine"].tolist() == ["some card"]
     report("training b", "plain", "images/s", 10, 5)
     report("training a", "another's", "images/s", 10, 20)
     report("training a", "plain", "images/s", 30, 5)

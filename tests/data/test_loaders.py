@@ -86,12 +86,10 @@ def test_an_image_is_augmented_alike_in_any_batch():
 
 
 def test_evaluation_keeps_order_and_shows_every_image():
-    one = loader(training=False)
-    targets = torch.cat([targets for _, targets in one])
-    assert targets.tolist() == [k % 5 for k in range(45)]
-    again = torch.cat([images for images, _ in one])
-    torch.testing.assert_close(again, torch.cat([images for images, _ in one]))
-    assert again.shape == (45, 3, 32, 32)
+    first, again = (map(torch.cat, zip(*loader(training=False), strict=True)) for _ in range(2))
+    (images, targets), (same, _) = first, again
+    assert targets.tolist() == [k % 5 for k in range(45)] and images.shape == (45, 3, 32, 32)
+    torch.testing.assert_close(images, same)
 
 
 def test_too_few_images_are_refused():
@@ -111,5 +109,5 @@ def test_few_images_are_repeated_until_an_epoch_is_as_long_as_with_all(few, time
 def test_parts_do_not_overlap():
     parts = np.array(["train"] * 30 + ["valid"] * 8 + ["test"] * 7)
     loaders = make_loaders(Pictures(45), np.arange(45), parts, Batches(32, 8, 0, CPU))
-    seen = [set(torch.cat([targets for _, targets in part]).tolist()) for part in loaders]
-    assert seen[1] == set(range(30, 38)) and seen[2] == set(range(38, 45)) and seen[0] <= set(range(30))
+    train, valid, test = (set(torch.cat([targets for _, targets in part]).tolist()) for part in loaders)
+    assert valid == set(range(30, 38)) and test == set(range(38, 45)) and train <= set(range(30))

@@ -14,6 +14,7 @@ import time
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -410,13 +411,18 @@ def part_pixels(cache):
     return sum(path.stat().st_size for path in cache.glob(".*.part/pixels.bin"))
 
 
+def child_in_the_middle(folder, cache):
+    process = child(folder, cache, pause=0.1)
+    while process.poll() is None and not part_pixels(cache):
+        time.sleep(0.01)
+    assert process.poll() is None
+    return process
+
+
 def test_killed_while_packing_then_packed_again(larger_set, tmp_path):
     folder, manifest, cache = larger_set
     pack(folder, manifest, size=SIZE, cache=tmp_path / "whole")
-    process = child(folder, cache, pause=0.1)
-    deadline = time.monotonic() + 30
-    while not part_pixels(cache) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    process = child_in_the_middle(folder, cache)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -438,10 +444,7 @@ def test_two_processes_at_once_share_one_packing(larger_set):
 
 def test_a_live_packing_is_not_taken_for_a_stale_one(larger_set):
     folder, manifest, cache = larger_set
-    process = child(folder, cache, pause=0.05)
-    while process.poll() is None and not part_pixels(cache):
-        time.sleep(0.01)
-    assert process.poll() is None
+    process = child_in_the_middle(folder, cache)
     assert len(pack(folder, manifest.iloc[:3], size=SIZE, cache=cache)) == 3
     assert outcome(process) == 40
     assert leftovers(cache) == []
@@ -469,20 +472,18 @@ def test_a_disk_that_is_too_small_is_seen_before_any_work(larger_set, monkeypatc
 
 def test_an_interrupt_leaves_nothing_behind(small_set, monkeypatch):
     folder, manifest, cache = small_set
-    monkeypatch.setattr(np, "save", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(np, "save", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         pack(folder, manifest, size=SIZE, cache=cache)
     assert os.listdir(cache) == ["pack.lock"]
 
 
+NOTEBOOK, SHELL = SimpleNamespace(kernel="a notebook's"), SimpleNamespace()
+
+
 @pytest.mark.parametrize(
     ("terminal", "shell", "asked", "drawn"),
-    [
-        (True, None, True, True),
-        (False, SimpleNamespace(kernel="a notebook's"), True, True),
-        (False, SimpleNamespace(), True, False),
-        (True, None, False, False),
-    ],
+    [(True, None, True, True), (False, NOTEBOOK, True, True), (False, SHELL, True, False), (True, None, False, False)],
 )
 def test_progress_is_drawn_only_on_a_terminal_or_in_a_notebook(small_set, monkeypatch, terminal, shell, asked, drawn):
     folder, manifest, cache = small_set
@@ -491,6 +492,4 @@ def test_progress_is_drawn_only_on_a_terminal_or_in_a_notebook(small_set, monkey
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     pack(folder, manifest, size=SIZE, cache=cache, progress=asked)
-    assert ("packing" in screen.getvalue()) == drawn
-    if not drawn:
-        assert screen.getvalue() == ""
+    assert "packing" in screen.getvalue() if drawn else screen.getvalue() == ""
