@@ -14,7 +14,6 @@ The source folder is never touched, so a decision may be changed and replayed at
 There is one decision a picture, so one that is cropped keeps its label.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from seran_lib.curate.write import write_curated
 from seran_lib.data.manifest import read_manifest
 from seran_lib.data.pictures import Box, is_box, read_box
 from seran_lib.errors import DataError
+from seran_lib.files import file_sha256
 
 __all__ = ["Curated", "Decisions", "check_proposals", "curate", "replay"]
 
@@ -145,7 +145,7 @@ def refuse_changed(judged: pd.DataFrame, manifest: pd.DataFrame, folder: Path) -
     changed = []
     for row in judged[judged["sha256"] != ""].itertuples():
         now = known["sha256"][row.Index] if "sha256" in known else ""
-        if row.sha256 != (now or hashlib.sha256((folder / known["file"][row.Index]).read_bytes()).hexdigest()):
+        if row.sha256 != (now or file_sha256(folder / known["file"][row.Index])):
             changed.append(f'{row.Index}: decided "{row.decision}", but the picture is another one now')
     if changed:
         raise DataError(changed, "Look at these pictures and decide again, or delete their rows in the decisions.")

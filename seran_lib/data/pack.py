@@ -1,10 +1,9 @@
 """Decode each photograph once and keep it ready for training: ``cache/<key>/pixels.bin`` and ``shapes.npy``.
 
 Decoding JPEGs costs far more than reading pixels, and an epoch would pay it again for every image. So each image is
-decoded, turned upright (EXIF), made RGB and resized once: its shorter side becomes ``round(1.14 * size)`` pixels, which
-leaves an input of ``size`` pixels some room to move. The longer side follows in proportion, up to three times the
-shorter; beyond that the image is cut around its centre. ``pixels.bin`` is the images one after the other, uint8 in the
-order height, width, channel; ``shapes.npy`` holds their heights and widths.
+decoded and resized once (`pictures.decode`): its shorter side becomes ``round(1.14 * size)`` pixels, which leaves an
+input of ``size`` pixels some room to move. ``pixels.bin`` is the images one after the other, uint8 in the order height,
+width, channel; ``shapes.npy`` holds their heights and widths.
 
 The key is a hash of the size and of every image's id and content, so a changed picture means a new cache. A cache is
 written in a folder of another name and renamed when complete: what has the final name is whole. The cache folder may be
@@ -108,7 +107,7 @@ def pack(folder: str | Path, manifest: pd.DataFrame, *, size: int, cache: Path, 
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise _no_room(target.parent, pictures, pictures.least_bytes) from error
+        raise _no_room(target.parent, pictures) from error
     return PackedImages(target)
 
 
@@ -146,14 +145,12 @@ def _whole_cache(target: Path) -> PackedImages | None:
         return None
 
 
-def _build(
-    target: Path, pictures: _Pictures, contents: Sequence[str], problems: dict[int, str], progress: bool
-) -> None:
+def _build(target: Path, pictures: _Pictures, contents: list[str], problems: dict[int, str], progress: bool) -> None:
     """Write the cache `target`, whole or not at all. The caller holds the lock of the cache folder."""
     for stale in target.parent.glob(".*.part"):
         shutil.rmtree(stale, ignore_errors=True)  # only the holder of the lock writes, so its writer is dead
     if pictures.least_bytes > shutil.disk_usage(target.parent).free:
-        raise _no_room(target.parent, pictures, pictures.least_bytes)
+        raise _no_room(target.parent, pictures)
     with replacing_folder(target) as part:
         with open(part / PIXELS, "wb") as file:
             shapes = _write_pixels(file, pictures, contents, problems, progress)
@@ -187,9 +184,8 @@ def _write_pixels(
                     shapes[row] = pixels.shape[:2]
                     file.write(pixels)
     if problems:
-        raise DataError(
-            [problems[row] for row in sorted(problems)], f"Fix these files or delete their rows in {MANIFEST}."
-        )
+        found = [problems[row] for row in sorted(problems)]
+        raise DataError(found, f"Fix these files or delete their rows in {MANIFEST}.")
     return shapes
 
 
@@ -204,10 +200,9 @@ def _decode(path: str, content: str, side: int) -> np.ndarray:
     return np.asarray(decode(data, side=side))
 
 
-def _no_room(cache: Path, pictures: _Pictures, needed: int) -> DataError:
-    free = shutil.disk_usage(cache).free
+def _no_room(cache: Path, pictures: _Pictures) -> DataError:
+    needed, free = -(-pictures.least_bytes // _MEGABYTE), shutil.disk_usage(cache).free // _MEGABYTE
     return DataError(
-        f"no room to pack {len(pictures.paths)} images: at least {-(-needed // _MEGABYTE)} MB are needed in {cache}, "
-        f"{free // _MEGABYTE} MB are free",
+        f"no room to pack {len(pictures.paths)} images: at least {needed} MB are needed in {cache}, {free} MB are free",
         "Free disk space (look at quotas and file size limits too), choose another cache folder, or a smaller size.",
     )
