@@ -91,7 +91,7 @@ def test_a_training_step_is_taken_in_the_precision_and_layout_it_is_reported_for
     import steps
     import torch
 
-    monkeypatch.setattr("seran_lib.train.device.precision", lambda device: "bf16")
+    monkeypatch.setattr("seran_lib.train.device.precision", lambda *_: "bf16")
     model = steps.network("seran_d", width=1 / 8, classes=3, ours=ours)
     before = model.classifier.weight.clone()
     seen = []
