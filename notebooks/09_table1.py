@@ -78,7 +78,7 @@ print(f"profile {profile}: showing the runs of {shown.profile}")
 # which results were known by then.
 
 # %%
-Markdown(protocol.__doc__)
+Markdown((paths.ROOT / "docs/protocol/1.md").read_text(encoding="utf-8"))
 
 # %%
 show_table(pd.DataFrame([vars(claim) for claim in protocol.CLAIMS.values()], index=protocol.CLAIMS.keys()))

@@ -87,7 +87,7 @@ def tables_block(evidence: Evidence) -> str:
             _frame(summary.reset_index()),
             "<details><summary>The contrasts behind that</summary>",
             "Ratios of errors with 95 % intervals; *p* is after Holm's correction. *Alike* is within the margin of "
-            "15 %, either way. The rules are in [protocol.py](seran_lib/analysis/protocol.py), the runs in "
+            "15 %, either way. The rules are in [docs/protocol/1.md](docs/protocol/1.md), the runs in "
             "[results/README.md](results/README.md).",
             _frame(verdict),
             "</details>",
