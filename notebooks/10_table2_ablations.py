@@ -93,8 +93,9 @@ show_table(pd.DataFrame.from_dict(layouts, orient="index"))
 # %% [markdown]
 # ## 10.2 Table 2, theirs and ours
 #
-# The paper gives validation errors here. Ours are test errors, because validation images are to choose the learning
-# rates.
+# The paper's Table 2 is of validation images; its Table 1 has test errors for SERAN-D and SERAN alone. So each of the
+# paper's numbers stands beside ours of the same kind. Our verdicts rest on test errors, because validation images choose
+# the learning rates.
 
 # %%
 for name in shown.tables():

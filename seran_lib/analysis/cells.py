@@ -32,12 +32,12 @@ def error_cell(row: pd.Series) -> str:
     return f"{row['error']:.1f}" + (f" ± {row['sd']:.1f}" if row["seeds"] > 1 else "")
 
 
-def quoted_error(model: str) -> str:
-    """The paper's own top-1 error in percent: on its test set; for the variants of Table 2, on its validation set."""
-    tested, validated = facts.table1(), facts.table2()
-    if model in tested.index:
-        return f"{tested.loc[model, 'test_top1']:.2f}"
-    return f"{validated.loc[model, 'valid_top1']:.2f} (validation)"
+def quoted_errors(model: str) -> dict[str, str]:
+    """The paper's own top-1 errors in percent, on its test and its validation images, empty where it has none. Its
+    Table 2 is of validation images, so the two must not stand in one column."""
+    tested, validated = facts.table1()["test_top1"], pd.concat([facts.table1(), facts.table2()])["valid_top1"]
+    found = {"paper, test": tested.get(model), "paper, validation": validated.groupby(level=0).first().get(model)}
+    return {name: "" if pd.isna(value) else f"{value:.2f}" for name, value in found.items()}
 
 
 def ratio_name(worse: str, better: str) -> str:

@@ -10,9 +10,11 @@ from seran_lib.analysis.protocol import LOOK_ALIKES
 
 
 def mean_errors(rows: pd.DataFrame, models: Iterable[str]) -> pd.DataFrame:
-    """Per model, "not run" left empty: seeds, mean and standard deviation of the test errors in percent, parameters."""
+    """Per model, "not run" left empty: seeds, mean and standard deviation of the test errors in percent, the mean
+    of the validation errors, parameters."""
     table = rows.groupby("model").agg(
         seeds=("seed", "nunique"), error=("test_top1_error", "mean"), sd=("test_top1_error", "std"),
+        valid=("valid_top1_error", "mean"),
         top5=("test_top5_error", "mean"), macro=("test_macro_error", "mean"), parameters=("parameters", "first"),
     )  # fmt: skip
     table = table.reindex(list(models)).rename_axis("model")

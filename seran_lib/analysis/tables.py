@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from seran_lib.analysis.calibration import separation
-from seran_lib.analysis.cells import error_cell, interval, quoted_error, ratio_name, ratio_text
+from seran_lib.analysis.cells import error_cell, interval, quoted_errors, ratio_name, ratio_text
 from seran_lib.analysis.errors import look_alike_errors, mean_errors
 from seran_lib.analysis.protocol import LEVEL, LOOK_ALIKES, NOT_RUN, SEEDS_NEEDED, Contrast
 from seran_lib.analysis.ratios import BlockDesign, block_design, shared_seeds
@@ -111,23 +111,24 @@ def separations(evidence: Evidence) -> pd.DataFrame:
 
 
 def error_table(evidence: Evidence, data: str, models: Sequence[str]) -> pd.DataFrame:
-    """The paper's top-1 error and ours, seeds, top-5 and macro error in percent (mean ± standard deviation over seeds),
-    millions of parameters: a row a model."""
+    """The paper's top-1 errors and ours, seeds, top-5 and macro error in percent (mean ± standard deviation over
+    seeds), millions of parameters: a row a model."""
     table = mean_errors(evidence.study("tables", data), models)
     done = table["seeds"] > 0
-    shown = pd.DataFrame(
+    paper = pd.DataFrame([quoted_errors(model) for model in table.index], index=table.index)
+    ours = pd.DataFrame(
         {
-            "paper": [quoted_error(model) for model in table.index],
             "seeds": table["seeds"],
-            "top-1 error": [error_cell(row) for _, row in table.iterrows()],
+            "validation": table["valid"].map("{:.1f}".format),
+            "test": [error_cell(row) for _, row in table.iterrows()],
             "top-5": table["top5"].map("{:.1f}".format),
             "macro": table["macro"].map("{:.1f}".format),
             "parameters": (table["parameters"] / 1e6).map("{:.2f} M".format),
         }
     )
-    shown.loc[~done, shown.columns[2:]] = ""
-    shown.loc[~done, "top-1 error"] = NOT_RUN
-    return shown.rename(index=label)
+    ours.loc[~done, ours.columns[1:]] = ""
+    ours.loc[~done, "test"] = NOT_RUN
+    return paper.join(ours).rename(index=label)
 
 
 def single_runs(evidence: Evidence, data: str, chosen: Sequence[Contrast], study: str = "tables") -> pd.DataFrame:

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 from seran_lib import paths
 from seran_lib.analysis import beyond, claims
-from seran_lib.analysis.cells import error_cell, interval, quoted_error
+from seran_lib.analysis.cells import error_cell, interval, quoted_errors
 from seran_lib.analysis.errors import mean_errors
 from seran_lib.analysis.protocol import NOT_RUN
 from seran_lib.analysis.select import Evidence
@@ -54,10 +54,15 @@ def errors_block(evidence: Evidence) -> str:
     """
     tables = {data: mean_errors(rows, (*TABLE1, *TABLE2)) for data, rows in evidence.tables().items()}
     counted = max(tables, key=lambda data: tables[data]["parameters"].count())
-    header = ["model", "paper", *(name for data in tables for name in (data, "seeds")), f"parameters ({counted})"]
+    header = [
+        "model",
+        *quoted_errors("seran"),
+        *(name for data in tables for name in (data, "seeds")),
+        f"parameters ({counted})",
+    ]
     lines = []
     for model in (*TABLE1, *TABLE2):
-        cells = [f"`{model}`", quoted_error(model)]
+        cells = [f"`{model}`", *quoted_errors(model).values()]
         for row in (table.loc[model] for table in tables.values()):
             cells += [error_cell(row), f"{row['seeds']:.0f}"] if row["seeds"] else [NOT_RUN, ""]
         parameters = tables[counted].loc[model, "parameters"]
