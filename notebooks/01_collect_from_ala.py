@@ -83,6 +83,8 @@ from seran_lib.paper import facts
 from seran_lib.paths import ALA, ROOT
 
 use_book_style()
+
+# %%
 fact = {name: entry.value for name, entry in facts.FACTS.items()}
 live = data == ALA
 source = sources.source_for(data)
