@@ -17,7 +17,7 @@
 # %% [markdown]
 # # 5 · Residual attention
 #
-# **How does the attention module look, and why is nearly every PyTorch port of it another network?**
+# **How does the attention module look, and why are the ports of it that we read another network?**
 #
 # Squeeze and excitation knows what is in a picture, but not where. The attention module answers the *where*: it
 # computes a mask, one number per channel and position, and multiplies its features by it. At the end of this chapter

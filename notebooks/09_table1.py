@@ -92,10 +92,10 @@ show_source(protocol.decide)
 # %% [markdown]
 # ## 9.2 What has been run
 #
-# A study is a set of runs with one question. They stand in the order of their worth, because two cores do not finish
-# everything in a day. `make trainings PROFILE=laptop DATA=path/to/set STUDY=tables` does one of them, or what is left
-# of it. What nobody ran is "not run", here and everywhere. Hours are of one core, two runs side by side on two; the
-# hours to go are an estimate from the pace of the runs so far. Studies share runs, so their hours can not be added up.
+# A study is a set of runs with one question. The most telling stand first.
+# `make trainings PROFILE=laptop DATA=path/to/set STUDY=tables` does one of them, or what is left of it. Runs that nobody
+# did are marked "not run". Hours are of one core, two runs side by side on two; the hours to go are an estimate from the
+# pace of the runs so far. Studies share runs, so their hours cannot be added up.
 
 # %%
 show_table(tables.progress(shown).set_index("study"))

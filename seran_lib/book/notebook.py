@@ -16,7 +16,7 @@ CHAPTERS = {
     "02_curate_and_split": "What must be cleaned, and which images may learn from which?",
     "03_read_the_paper": "Which of the paper's numbers can its own test set support?",
     "04_squeeze_and_excitation": "What does an SE block do to a feature map, and what does it cost?",
-    "05_residual_attention": "How does the attention module look, and why is nearly every port another network?",
+    "05_residual_attention": "How does the attention module look, and why are the ports that we read another network?",
     "06_seran": "What is SERAN, when the paper prints no layout?",
     "07_baselines": "What is SERAN compared with, and what does each network cost?",
     "08_train_one": "How is one network trained so that its error can be believed?",
