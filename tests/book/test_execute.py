@@ -48,6 +48,11 @@ def test_a_finished_notebook_leaves_its_copy_and_its_environment(tmp_path, runs,
     assert environment["installed"]["torch"] and environment["device"] and "git_commit" in environment
 
 
+def test_a_readers_own_copy_of_a_chapter_runs_under_another_name(tmp_path, runs):
+    path = notebook(tmp_path, "my answers", 'print("finished: 03_read_the_paper")')
+    assert cli.main(["notebook", str(path)]) == 0
+
+
 def test_failures_are_told_and_do_not_stop_the_next_notebook(tmp_path, runs, capsys):
     fails = notebook(tmp_path, "fails", "1 / 0", 'print("finished: fails")')
     dies = notebook(
